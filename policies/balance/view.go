@@ -1,0 +1,88 @@
+package balance
+
+import "taillab/policies"
+
+// maxViews bounds how many views may be alive in one call.
+const maxViews = 8
+
+// view takes the next scratch Fleet, with room for every known replica.
+func (f *Fleet) view() *Fleet {
+	b := f.c
+	v := &b.views[b.nextView%maxViews]
+	b.nextView++
+	v.c, v.n, v.sick, v.sumW = b, 0, 0, 0
+	v.weights, v.maxW = f.weights, f.maxW
+	v.dense = grow(v.dense, b.t.N)
+	v.pos = grow(v.pos, b.t.N)
+	clear(v.pos)
+	return v
+}
+
+// put appends a replica to a view.
+func (f *Fleet) put(id uint32) {
+	f.dense[f.n] = id
+	f.n++
+	f.pos[id] = uint32(f.n)
+	if f.weights != nil {
+		f.sumW += f.weights[id]
+	}
+	if f.c.health != nil && f.c.health[id] != Healthy {
+		f.sick++
+	}
+}
+
+// Without is the fleet less the given replicas.
+func (f *Fleet) Without(refs []policies.Ref) *Fleet {
+	return f.Keep(func(i int) bool {
+		r := f.Ref(i)
+		for _, x := range refs {
+			if x == r {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Eject is Without, for replicas that a decorator holds to be outliers.
+func (f *Fleet) Eject(refs []policies.Ref) *Fleet { return f.Without(refs) }
+
+// Widen is every known replica that is not draining, ejected and down ones too.
+func (f *Fleet) Widen() *Fleet {
+	v := f.view()
+	for id := range uint32(f.c.t.N) {
+		if f.c.state == nil || f.c.state[id] == stateUp {
+			v.put(id)
+		}
+	}
+	return v
+}
+
+// Keep is the replicas for which ok holds.
+func (f *Fleet) Keep(ok func(i int) bool) *Fleet {
+	v := f.view()
+	for i := range f.n {
+		if ok(i) {
+			v.put(f.id(i))
+		}
+	}
+	return v
+}
+
+// Reweigh is the fleet with other weights.
+func (f *Fleet) Reweigh(w func(i int) float64) *Fleet {
+	v := f.view()
+	b := f.c
+	k := b.nextView % maxViews
+	if len(b.viewWeights[k]) < b.t.N {
+		b.viewWeights[k] = make([]float64, b.t.N)
+	}
+	v.weights, v.maxW = b.viewWeights[k], 0
+	for i := range f.n {
+		id := f.id(i)
+		v.weights[id] = w(i)
+		v.maxW = max(v.maxW, v.weights[id])
+		v.put(id)
+	}
+	return v
+}

@@ -1,0 +1,427 @@
+package flow
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/balance"
+	"taillab/policies/chance"
+)
+
+// Detect says how a front end notices by itself that a replica is gone.
+type Detect uint8
+
+// The ways of detection. DetectHealth is carried out by the host, which sends the
+// checks and reports Removed and Added; the front end does nothing by itself.
+const (
+	DetectReset Detect = iota // an own attempt ending reset or refused marks it down for Period
+	DetectNever
+	DetectHealth
+)
+
+// Service configures one service of a front end.
+type Service struct {
+	Name     string
+	Balancer balance.Balancer // this front end's own instance; nil: not served here
+	Table    *balance.Table
+	Dice     *chance.Dice // stream balance/<service>/<frontend>
+	Detect   Detect
+	Period   time.Duration // how long a replica stays down after a reset
+	Truth    balance.Truth // nil unless the host can serve oracles
+}
+
+// Config configures a front end.
+type Config struct {
+	Index, Count int // this front end; how many there are
+	Services     []Service
+	Tape         *Tape // nil: not taped
+	Cold         Cold  // nil: no request has prefix blocks
+}
+
+// Cold is the host's store of what few requests have.
+type Cold interface {
+	Prefix(cold uint32) []uint64
+}
+
+// FrontEnd is one front end: pure and single-threaded. Its methods are the inputs.
+type FrontEnd struct {
+	index    int
+	services []instance
+	slots    []slot
+	cold     []cold
+	free     uint32 // head of the free list, +1; 0 = none
+	ids      ids
+	open     int
+	cfg      Config
+
+	now  time.Duration
+	out  *Actions
+	tape *Tape
+}
+
+// slot is the hot state of an open request.
+type slot struct {
+	req     uint64
+	ref     policies.Ref // of the last attempt
+	sent    time.Duration
+	service uint16
+	tries   uint8 // attempts sent
+	out     uint8 // attempts not ended
+	won     uint8 // attempt that answered, +1
+	flags   uint8
+	next    uint32 // free list, +1
+}
+
+const (
+	flagOpen    uint8 = 1 << iota
+	flagParked        // answered with Later
+	flagTracked       // cold holds the request, ids finds it
+	flagEnding        // the policy is handling the last Ended: Retry is allowed
+)
+
+// cold is what only requests of policies that subscribe to something need.
+type cold struct {
+	req   policies.Request
+	tries []try
+}
+
+type try struct {
+	ref  policies.Ref
+	sent time.Duration
+	out  bool
+}
+
+// New makes a front end. It panics when a service's balancer needs what the host
+// does not give; hosts check that before.
+func New(c Config) *FrontEnd {
+	f := &FrontEnd{index: c.Index, cfg: c, tape: c.Tape}
+	f.services = make([]instance, len(c.Services))
+	for i := range c.Services {
+		if c.Services[i].Balancer != nil {
+			f.services[i].init(f, uint16(i), &c.Services[i])
+		}
+	}
+	return f
+}
+
+// Start tells every instance its membership. Call it once, before any other input.
+func (f *FrontEnd) Start(now time.Duration, out *Actions) {
+	f.begin(now, out, inStart)
+	for i := range f.services {
+		in := &f.services[i]
+		if in.subs.Members != nil {
+			in.change = balance.Change{Kind: balance.ChangeReset}
+			in.subs.Members.Changed(in.at(now), &in.change)
+		}
+	}
+	f.end()
+}
+
+// Arrive hands a request over. Its service must be one that this front end serves.
+func (f *FrontEnd) Arrive(now time.Duration, r *policies.Request, out *Actions) {
+	f.begin(now, out, inArrive)
+	if f.tape != nil {
+		f.tape.request(r)
+	}
+	in := &f.services[r.Service]
+	s := f.alloc(r, in)
+	f.settle(s, in, in.subs.Bal.Pick(in.at(now), r), r)
+	f.end()
+}
+
+// FirstByte tells that the answer to an attempt has begun.
+func (f *FrontEnd) FirstByte(now time.Duration, slot uint32, n uint8, out *Actions) {
+	f.begin(now, out, inFirstByte)
+	if f.tape != nil {
+		f.tape.uints(uint64(slot), uint64(n))
+	}
+	s := &f.slots[slot]
+	if in := &f.services[s.service]; in.subs.FirstByter != nil {
+		in.subs.FirstByter.FirstByte(in.at(now), f.attempt(slot, n))
+	}
+	f.end()
+}
+
+// End is the end of an attempt as the host saw it.
+type End struct {
+	Slot       uint32
+	N          uint8
+	Outcome    policies.Outcome
+	Told       bool // Load was carried by the reply
+	ServerTime time.Duration
+	Load       balance.Load
+}
+
+// Ended tells that an attempt has ended at this front end.
+func (f *FrontEnd) Ended(now time.Duration, e End, out *Actions) {
+	f.begin(now, out, inEnded)
+	if f.tape != nil {
+		f.tape.ended(&e)
+	}
+	s := &f.slots[e.Slot]
+	in := &f.services[s.service]
+	a := f.attempt(e.Slot, e.N)
+	in.book.Ended(a.Ref)
+	if e.Told {
+		in.book.Learn(now, a.Ref, e.Load)
+	}
+	if in.detect == DetectReset && (e.Outcome == policies.Reset || e.Outcome == policies.Refused) {
+		in.markDown(a.Ref)
+	}
+	s.out--
+	if e.Outcome == policies.OK && s.won == 0 {
+		s.won = e.N + 1
+	}
+	if s.flags&flagTracked != 0 {
+		f.cold[e.Slot].tries[e.N].out = false
+	}
+	if in.subs.Attempts != nil {
+		if s.out == 0 && s.won == 0 {
+			s.flags |= flagEnding
+		}
+		in.subs.Attempts.Ended(in.at(now), balance.Done{Attempt: a, ServerTime: e.ServerTime, Outcome: e.Outcome, Told: e.Told})
+		s = &f.slots[e.Slot]
+		s.flags &^= flagEnding
+	}
+	if s.out == 0 && s.flags&(flagParked|flagOpen) == flagOpen && s.req == a.Req {
+		f.close(e.Slot, e.Outcome)
+	}
+	f.end()
+}
+
+// Gone tells that the client left or the deadline passed (class says which).
+// A waiting request closes; attempts that are out are cancelled.
+func (f *FrontEnd) Gone(now time.Duration, slot uint32, class policies.Outcome, out *Actions) {
+	f.begin(now, out, inGone)
+	if f.tape != nil {
+		f.tape.uints(uint64(slot), uint64(class))
+	}
+	s := &f.slots[slot]
+	in := &f.services[s.service]
+	if s.flags&flagParked != 0 {
+		s.flags &^= flagParked
+		in.gone.put(s.req, 0)
+		if in.subs.Leaver != nil {
+			in.subs.Leaver.Gone(in.at(now), s.req)
+		}
+		if f.slots[slot].out == 0 {
+			f.close(slot, class)
+		}
+	}
+	if s := &f.slots[slot]; s.flags&flagOpen != 0 {
+		for n := range s.tries {
+			in.cancel(slot, n, balance.CancelRunning)
+		}
+	}
+	f.end()
+}
+
+// Heard tells what a replica said to this front end.
+func (f *FrontEnd) Heard(now time.Duration, service int, from policies.Ref, m balance.Msg, out *Actions) {
+	f.begin(now, out, inHeard)
+	if f.tape != nil {
+		f.tape.heard(service, from, &m)
+	}
+	in := &f.services[service]
+	if in.book.Hear(now, from, &m) && in.subs.Listener != nil {
+		in.subs.Listener.Heard(in.at(now), from, m)
+	}
+	f.end()
+}
+
+// Replied tells the answer to a probe.
+func (f *FrontEnd) Replied(now time.Duration, service int, p balance.ProbeID, from policies.Ref, l balance.Load, out *Actions) {
+	f.begin(now, out, inReplied)
+	if f.tape != nil {
+		f.tape.replied(service, p, from, &l)
+	}
+	f.services[service].replied(now, p, from, l)
+	f.end()
+}
+
+// Woke tells that the time of an ActWake has come.
+func (f *FrontEnd) Woke(now time.Duration, service int, token uint64, out *Actions) {
+	f.begin(now, out, inWoke)
+	if f.tape != nil {
+		f.tape.uints(uint64(service), token)
+	}
+	f.services[service].woke(now, token)
+	f.end()
+}
+
+// Membership tells that discovery has reported a change.
+func (f *FrontEnd) Membership(now time.Duration, service int, c balance.Change, out *Actions) {
+	f.begin(now, out, inMembership)
+	if f.tape != nil {
+		f.tape.uints(uint64(service), uint64(c.Kind), uint64(c.Ref.ID), uint64(c.Ref.Inc))
+	}
+	in := &f.services[service]
+	if in.book != nil && in.book.Apply(now, c) && in.subs.Members != nil {
+		in.change = c
+		in.subs.Members.Changed(in.at(now), &in.change)
+	}
+	f.end()
+}
+
+func (f *FrontEnd) begin(now time.Duration, out *Actions, kind input) {
+	f.now, f.out = now, out
+	if f.tape != nil {
+		f.tape.begin(now, kind, out)
+	}
+}
+
+func (f *FrontEnd) end() {
+	if f.tape != nil {
+		f.tape.end(f.out, f.drawn(), f.Hash)
+	}
+}
+
+func (f *FrontEnd) drawn() uint64 {
+	var n uint64
+	for i := range f.services {
+		if d := f.services[i].dice; d != nil {
+			n += d.Drawn
+		}
+	}
+	return n
+}
+
+// Hash digests the views of all services.
+func (f *FrontEnd) Hash() uint64 {
+	h := uint64(f.open)
+	for i := range f.services {
+		if b := f.services[i].book; b != nil {
+			h = h*1099511628211 ^ b.Hash()
+		}
+	}
+	return h
+}
+
+// Open is the number of open requests.
+func (f *FrontEnd) Open() int { return f.open }
+
+// Stuck tells whether the request in slot waits for a decision that nothing
+// pending can bring: no attempt, probe or wake of its instance is out.
+func (f *FrontEnd) Stuck(slot uint32) bool {
+	s := &f.slots[slot]
+	in := &f.services[s.service]
+	return s.flags&flagParked != 0 && in.wakes == 0 && in.live == 0 && in.book.Fleet.OutstandingSum() == 0
+}
+
+// Counters returns the messages this front end has sent so far.
+func (f *FrontEnd) Counters() Counters {
+	var c Counters
+	for i := range f.services {
+		c = c.Add(f.services[i].sent)
+	}
+	return c
+}
+
+// Balancer returns the instance that serves a service, nil if none does.
+func (f *FrontEnd) Balancer(service int) balance.Balancer { return f.services[service].subs.Bal }
+
+func (f *FrontEnd) alloc(r *policies.Request, in *instance) uint32 {
+	var i uint32
+	if f.free != 0 {
+		i = f.free - 1
+		f.free = f.slots[i].next
+	} else {
+		i = uint32(len(f.slots))
+		f.slots = append(f.slots, slot{})
+	}
+	f.slots[i] = slot{req: r.ID, service: in.index, flags: flagOpen}
+	f.open++
+	if in.track {
+		f.keep(i, r)
+	}
+	return i
+}
+
+// keep copies a request to the cold array, for policies that may ask for it.
+func (f *FrontEnd) keep(i uint32, r *policies.Request) {
+	for int(i) >= len(f.cold) {
+		f.cold = append(f.cold, cold{})
+	}
+	c := &f.cold[i]
+	c.req, c.tries = *r, c.tries[:0]
+	f.slots[i].flags |= flagTracked
+	f.ids.put(r.ID, i)
+}
+
+// settle carries a first choice out.
+func (f *FrontEnd) settle(i uint32, in *instance, c balance.Choice, r *policies.Request) {
+	switch c.Kind() {
+	case balance.KindTo:
+		f.send(i, in, c.Ref)
+	case balance.KindLater:
+		if f.slots[i].flags&flagTracked == 0 {
+			f.keep(i, r)
+		}
+		f.slots[i].flags |= flagParked
+	case balance.KindShed:
+		f.close(i, policies.Shed)
+	default:
+		f.close(i, policies.NoReplica)
+	}
+}
+
+// send starts an attempt.
+func (f *FrontEnd) send(i uint32, in *instance, ref policies.Ref) {
+	s := &f.slots[i]
+	if !in.book.Eligible(ref) {
+		f.bug(in, s.req, fmt.Sprintf("chose replica %d.%d, which is not a member", ref.ID, ref.Inc))
+	}
+	n := s.tries
+	s.ref, s.sent = ref, f.now
+	s.tries++
+	s.out++
+	in.book.Sent(ref)
+	if s.flags&flagTracked != 0 {
+		c := &f.cold[i]
+		c.tries = append(c.tries, try{ref: ref, sent: f.now, out: true})
+	}
+	f.out.List = append(f.out.List, Action{Kind: ActSend, N: n, Service: in.index, Slot: i, Req: s.req, Ref: ref})
+	if in.subs.Attempts != nil {
+		in.subs.Attempts.Sent(in.at(f.now), balance.Attempt{Req: s.req, Ref: ref, N: n})
+	}
+}
+
+func (f *FrontEnd) attempt(i uint32, n uint8) balance.Attempt {
+	s := &f.slots[i]
+	a := balance.Attempt{Req: s.req, Ref: s.ref, Elapsed: f.now - s.sent, N: n}
+	if s.tries > 1 {
+		t := &f.cold[i].tries[n]
+		a.Ref, a.Elapsed = t.ref, f.now-t.sent
+	}
+	return a
+}
+
+// close ends a request with one outcome, OK if any attempt answered.
+func (f *FrontEnd) close(i uint32, class policies.Outcome) {
+	s := &f.slots[i]
+	var n uint8
+	if s.tries > 0 {
+		n = s.tries - 1
+	}
+	if s.won != 0 {
+		class, n = policies.OK, s.won-1
+	}
+	f.out.List = append(f.out.List, Action{Kind: ActClose, N: n, Service: s.service, Slot: i, Req: s.req, Ref: s.ref, Arg: uint64(class)})
+	if s.flags&flagTracked != 0 {
+		f.ids.del(s.req)
+	}
+	s.flags, s.next = 0, f.free
+	f.free = i + 1
+	f.open--
+}
+
+// bug stops the run: a policy broke its contract.
+func (f *FrontEnd) bug(in *instance, req uint64, what string) {
+	panic(fmt.Sprintf("flow: front end %d, service %s: the balancer %T %s (request %d, t=%v, tape record %d)",
+		f.index, in.name, in.subs.Bal, what, req, f.now, f.tape.position()))
+}
+
+// newRand lends a counting stream.
+func newRand(d *chance.Dice) *rand.Rand { return rand.New(d) }

@@ -1,0 +1,330 @@
+package reports
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+)
+
+// Slices a run is cut into by arrival, and sections the slices make.
+const (
+	runSlices   = 20
+	runSections = 10
+)
+
+// SLO is what a request must meet to count as goodput; 0 means no bound.
+type SLO struct{ Latency, TTFT, TPOT time.Duration }
+
+// Setup says what a Collector must expect. All names are slots fixed when the
+// plan is made, the same for every policy: a record carries indices only.
+type Setup struct {
+	Services []string
+	Tenants  []string // at most 32 and "other", chosen by the caller
+	Classes  []string
+	Outcomes []string // index = outcome code, 0 is "ok"; "unfinished" is recognised by name
+	SLO      SLO
+	// Streaming is true if requests stream tokens, so that TTFT and TPOT exist.
+	Streaming bool
+	// Opaque is true if the replica does not report its steps (live without
+	// telemetry): network, queue and batch are then unknown, not zero.
+	Opaque bool
+	Bits   int // precision of the latency histograms, 0 = HistBits
+	Seed   int // number of the seed, 1…
+	Index  int // block of the run, 0 for whole runs
+	Pair   *int
+	// The measured window, cut into 20 equal slices for instability and for the
+	// sections of a single run: by request number if Requests > 0 (numbers
+	// First…First+Requests−1), else by arrival in [Start, Start+Window) if Window > 0.
+	First    uint64
+	Requests int64
+	Start    time.Duration
+	Window   time.Duration
+	// Sections keeps histograms per slice: set it when the cell has one run only.
+	Sections bool
+}
+
+// Steps is where the latency of a request went; the six sum to its latency.
+type Steps struct{ Held, Quota, Network, Queue, Batch, Service time.Duration }
+
+// Sum adds the six steps.
+func (s *Steps) Sum() time.Duration {
+	return s.Held + s.Quota + s.Network + s.Queue + s.Batch + s.Service
+}
+
+// NoReplica is the Replica of a record whose request never met one.
+const NoReplica = ^uint32(0)
+
+// Record is one closed request of the measured window.
+type Record struct {
+	Request    uint64        // number in the schedule
+	Arrived    time.Duration // intended arrival since the run began
+	Latency    time.Duration // intended arrival → end; of a failure: time to failure
+	TTFT, TPOT time.Duration // < 0: not applicable
+	Steps      Steps         // of the answering attempt
+	Replica    uint32        // NoReplica if none was chosen
+	Service    uint16        // slots of Setup
+	Tenant     uint16
+	Class      uint16
+	Outcome    uint8 // index of Setup.Outcomes, 0 = completed
+	Attempt    uint8 // attempts sent
+}
+
+// Collector reduces the records of one run (cell, seed) to statistics in bounded
+// memory. Add is the hot path: no allocation but for first uses of a histogram
+// page. Not safe for concurrent use.
+type Collector struct {
+	setup      Setup
+	unfinished int // outcome code, −1 if there is none
+
+	latency      *Hist
+	ttft, tpot   *Hist
+	failure      *GroupHist // time to failure, apart from the latencies
+	outcomes     []int64
+	good         int64
+	limits       [3]time.Duration // latency, TTFT, TPOT; MaxInt64 = none
+	groups       []groupKind
+	service      []*GroupHist // full precision, only with several services
+	tail         []tailBin
+	slow         slowHeap
+	hash         recordHash
+	pace         pace
+	slices       []slice
+	perSlice     uint64 // 2^64·slices/requests: slice of a number by one multiplication
+	brokenSteps  int64
+	brokenSample Record
+
+	closed bool
+	end    End
+	result runResult
+}
+
+// groupKind is one of tenants, classes, services with at least two members.
+type groupKind struct {
+	by      string
+	names   []string
+	slot    func(*Record) uint16
+	members []groupSlot
+}
+
+type groupSlot struct {
+	hist *GroupHist
+	n    int64
+	good int64
+}
+
+// slice is 1/20 of the run by arrival.
+type slice struct {
+	tally
+	hist, ttft, tpot *GroupHist // only with Setup.Sections
+	outcomes         []int64    // likewise
+}
+
+// tally is what every slice keeps.
+type tally struct {
+	n, done, good int64
+	sum           float64 // latency of completed, ns
+	first         time.Duration
+}
+
+// NewCollector returns a collector for one run.
+func NewCollector(s Setup) *Collector {
+	if s.Bits == 0 {
+		s.Bits = HistBits
+	}
+	if len(s.Outcomes) == 0 {
+		s.Outcomes = []string{"ok"}
+	}
+	c := &Collector{
+		setup: s, unfinished: -1,
+		latency: NewHist(s.Bits), failure: NewGroupHist(s.Bits),
+		outcomes: make([]int64, len(s.Outcomes)), tail: make([]tailBin, cellsOf(tailBits)),
+		hash: newRecordHash(), pace: newPace(),
+		limits: [3]time.Duration{noLimit(s.SLO.Latency), noLimit(s.SLO.TTFT), noLimit(s.SLO.TPOT)},
+	}
+	for i, name := range s.Outcomes {
+		if name == "unfinished" {
+			c.unfinished = i
+		}
+	}
+	if s.Streaming {
+		c.ttft, c.tpot = NewHist(s.Bits), NewHist(s.Bits)
+	}
+	c.addKind("class", s.Classes, func(r *Record) uint16 { return r.Class })
+	c.addKind("service", s.Services, func(r *Record) uint16 { return r.Service })
+	c.addKind("tenant", s.Tenants, func(r *Record) uint16 { return r.Tenant })
+	if len(s.Services) > 1 {
+		for range s.Services {
+			c.service = append(c.service, NewGroupHist(s.Bits))
+		}
+	}
+	c.cutSlices()
+	return c
+}
+
+func noLimit(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 1<<63 - 1
+	}
+	return d
+}
+
+func (c *Collector) addKind(by string, names []string, slot func(*Record) uint16) {
+	if len(names) < 2 {
+		return
+	}
+	k := groupKind{by: by, names: names, slot: slot, members: make([]groupSlot, len(names))}
+	for i := range k.members {
+		k.members[i].hist = NewGroupHist(GroupBits)
+	}
+	c.groups = append(c.groups, k)
+}
+
+func (c *Collector) cutSlices() {
+	s := &c.setup
+	if s.Requests <= runSlices && s.Window <= 0 {
+		return
+	}
+	c.slices = make([]slice, runSlices)
+	if s.Requests > runSlices {
+		q, _ := bits.Div64(runSlices, 0, uint64(s.Requests))
+		c.perSlice = q + 1
+	}
+	for i := range c.slices {
+		c.slices[i].first = -1
+		if !s.Sections {
+			continue
+		}
+		c.slices[i].hist = NewGroupHist(s.Bits)
+		c.slices[i].outcomes = make([]int64, len(s.Outcomes))
+		if s.Streaming {
+			c.slices[i].ttft, c.slices[i].tpot = NewGroupHist(s.Bits), NewGroupHist(s.Bits)
+		}
+	}
+}
+
+// Add books one record. Its latency must not be negative; slots and outcome must
+// lie within the Setup: anything else is a broken invariant of the host.
+func (c *Collector) Add(r *Record) {
+	c.hash.add(r)
+	c.outcomes[r.Outcome]++
+	ended := int(r.Outcome) != c.unfinished
+	c.pace.add(r.Arrived, r.Arrived+r.Latency, ended)
+	ok := r.Outcome == 0
+	good := ok && r.Latency <= c.limits[0] && r.TTFT <= c.limits[1] && r.TPOT <= c.limits[2]
+	if good {
+		c.good++
+	}
+	if ok {
+		c.complete(r)
+	} else if ended {
+		c.failure.Record(int64(r.Latency))
+	}
+	for i := range c.groups {
+		g := &c.groups[i]
+		g.members[g.slot(r)].add(r, ok, good)
+	}
+	if c.slices != nil {
+		c.addSlice(r, ok, good)
+	}
+}
+
+// complete books what only answered requests have.
+func (c *Collector) complete(r *Record) {
+	c.latency.Record(int64(r.Latency))
+	if c.ttft != nil {
+		if r.TTFT >= 0 {
+			c.ttft.Record(int64(r.TTFT))
+		}
+		if r.TPOT >= 0 {
+			c.tpot.Record(int64(r.TPOT))
+		}
+	}
+	if c.service != nil {
+		c.service[r.Service].Record(int64(r.Latency))
+	}
+	if r.Steps.Sum() != r.Latency {
+		if c.brokenSteps == 0 {
+			c.brokenSample = *r
+		}
+		c.brokenSteps++
+	}
+	c.tail[indexOf(min(int64(r.Latency), HistMax), tailBits)].add(&r.Steps)
+	c.slow.offer(r)
+}
+
+func (g *groupSlot) add(r *Record, ok, good bool) {
+	g.n++
+	if ok {
+		g.hist.Record(int64(r.Latency))
+	}
+	if good {
+		g.good++
+	}
+}
+
+func (c *Collector) addSlice(r *Record, ok, good bool) {
+	s := &c.slices[c.sliceOf(r)]
+	s.n++
+	if s.first < 0 || r.Arrived < s.first {
+		s.first = r.Arrived
+	}
+	if ok {
+		s.done++
+		s.sum += float64(r.Latency)
+	}
+	if good {
+		s.good++
+	}
+	if s.hist == nil {
+		return
+	}
+	s.outcomes[r.Outcome]++
+	if !ok {
+		return
+	}
+	s.hist.Record(int64(r.Latency))
+	if s.ttft != nil && r.TTFT >= 0 {
+		s.ttft.Record(int64(r.TTFT))
+	}
+	if s.tpot != nil && r.TPOT >= 0 {
+		s.tpot.Record(int64(r.TPOT))
+	}
+}
+
+// sliceOf is the slice of a record by number or by arrival, clamped to 0…19.
+func (c *Collector) sliceOf(r *Record) int {
+	if c.perSlice > 0 {
+		k := r.Request - c.setup.First
+		if k >= uint64(c.setup.Requests) {
+			return runSlices - 1
+		}
+		i, _ := bits.Mul64(k, c.perSlice)
+		return int(i)
+	}
+	x := float64(r.Arrived-c.setup.Start) / float64(max(c.setup.Window, 1)) * runSlices
+	return int(min(max(x, 0), runSlices-1))
+}
+
+// Requests returns the number of records so far.
+func (c *Collector) Requests() int64 {
+	n := int64(0)
+	for _, k := range c.outcomes {
+		n += k
+	}
+	return n
+}
+
+// Live is the running latency histogram, for hosts that need a quantile during
+// the run (the drain cap is 10 × P99 so far). Nil after Close. Read only.
+func (c *Collector) Live() *Hist { return c.latency }
+
+// Err reports a broken invariant of the records: steps that do not sum to the
+// latency. It is an error of the host, never of the user.
+func (c *Collector) Err() error {
+	if c.brokenSteps == 0 {
+		return nil
+	}
+	b := &c.brokenSample
+	return fmt.Errorf("steps do not sum to the latency in %d records of seed %d: first request %d, steps %v, latency %v",
+		c.brokenSteps, c.setup.Seed, b.Request, b.Steps.Sum(), b.Latency)
+}

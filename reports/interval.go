@@ -1,0 +1,178 @@
+package reports
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"sync"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Bounds of the confidence level of every interval and gate.
+const (
+	DefaultConfidence = 0.95
+	MinConfidence     = 0.80
+	MaxConfidence     = 0.999
+)
+
+// estimate is a mean of independent parts with what an interval needs.
+type estimate struct {
+	mean float64
+	s    float64 // standard deviation of one part
+	n    int
+}
+
+// half returns the half-width t·s/√n at the given confidence; +Inf for n < 2.
+func (e estimate) half(confidence float64) float64 {
+	if e.n < 2 {
+		return math.Inf(1)
+	}
+	return studentT(confidence, float64(e.n-1)) * e.s / math.Sqrt(float64(e.n))
+}
+
+// estimateOf takes the mean and deviation of xs by Welford's recurrence, which
+// keeps the digits that Σx² − n·x̄² loses.
+func estimateOf(xs []float64) estimate {
+	e, m2 := estimate{}, 0.0
+	for _, x := range xs {
+		e.n++
+		d := x - e.mean
+		e.mean += d / float64(e.n)
+		m2 += d * (x - e.mean)
+	}
+	if e.n > 1 {
+		e.s = math.Sqrt(m2 / float64(e.n-1))
+	}
+	return e
+}
+
+// studentT returns the two-sided quantile t₁₋α/₂,ν of Student's t.
+func studentT(confidence, nu float64) float64 {
+	key := [2]float64{confidence, nu}
+	if v, ok := studentCache.Load(key); ok {
+		return v.(float64)
+	}
+	v := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: nu}.Quantile(0.5 + confidence/2)
+	studentCache.Store(key, v)
+	return v
+}
+
+// studentCache holds quantiles already computed: each costs a root search, and
+// a summary asks for the same few thousands of times. It changes no result.
+var studentCache sync.Map
+
+// errNoLog is why a log metric has no interval.
+var errNoLog = errors.New("a value of zero has no logarithm")
+
+// logs returns ln x of every value, or an error if one is not positive.
+func logs(xs []float64) ([]float64, error) {
+	out := make([]float64, len(xs))
+	for i, x := range xs {
+		if !(x > 0) || math.IsInf(x, 0) {
+			return nil, errNoLog
+		}
+		out[i] = math.Log(x)
+	}
+	return out, nil
+}
+
+// LogInterval returns the geometric mean of xs and its t interval on ln x. The
+// interval is nil with fewer than 2 values, both are nil if one is not positive.
+func LogInterval(xs []float64, confidence float64) (*float64, *Interval) {
+	ln, err := logs(xs)
+	if err != nil || len(xs) == 0 {
+		return nil, nil
+	}
+	e := estimateOf(ln)
+	mean := geometric(xs, e.mean)
+	if e.n < 2 {
+		return finite(mean), nil
+	}
+	h := e.half(confidence)
+	return finite(mean), interval(min(math.Exp(e.mean-h), mean), max(math.Exp(e.mean+h), mean))
+}
+
+// geometric is exp(mean ln x), kept inside the range of xs: equal values must
+// give themselves, not a value one rounding away.
+func geometric(xs []float64, meanLog float64) float64 {
+	lo, hi := xs[0], xs[0]
+	for _, x := range xs {
+		lo, hi = min(lo, x), max(hi, x)
+	}
+	return min(max(math.Exp(meanLog), lo), hi)
+}
+
+// SectionInterval is the sectioning interval of a single run: centre is the
+// value of all data, sections those of its equal shares, and the deviation is
+// taken around the centre: centre ± t_{b−1}·S/√b. Nil below 5 sections.
+func SectionInterval(centre float64, sections []float64, confidence float64) *Interval {
+	if len(sections) < minSections {
+		return nil
+	}
+	h := sectionHalf(centre, sections, confidence)
+	return interval(max(centre-h, min(0, centre)), centre+h)
+}
+
+const minSections = 5
+
+// sectionHalf is t_{b−1}·S/√b with S² = Σ(q_j − q)²/(b−1).
+func sectionHalf(centre float64, sections []float64, confidence float64) float64 {
+	b, sum := float64(len(sections)), 0.0
+	for _, q := range sections {
+		sum += (q - centre) * (q - centre)
+	}
+	return studentT(confidence, b-1) * math.Sqrt(sum/(b-1)) / math.Sqrt(b)
+}
+
+// lag1 is the lag-1 autocorrelation of xs, 0 when it has none.
+func lag1(xs []float64) float64 {
+	e := estimateOf(xs)
+	num, den := 0.0, 0.0
+	for i, x := range xs {
+		den += (x - e.mean) * (x - e.mean)
+		if i > 0 {
+			num += (x - e.mean) * (xs[i-1] - e.mean)
+		}
+	}
+	if den == 0 {
+		return 0
+	}
+	return num / den
+}
+
+// welch is the estimate of mean a − mean b of independent samples with the
+// degrees of freedom of Welch and Satterthwaite.
+func welch(a, b estimate) (diff, se, nu float64) {
+	va, vb := a.s*a.s/float64(a.n), b.s*b.s/float64(b.n)
+	diff, se = a.mean-b.mean, math.Sqrt(va+vb)
+	nu = float64(a.n + b.n - 2)
+	if d := va*va/float64(a.n-1) + vb*vb/float64(b.n-1); d > 0 {
+		nu = (va + vb) * (va + vb) / d
+	}
+	return diff, se, nu
+}
+
+// finite returns a pointer to x, nil for NaN and ±Inf, which JSON cannot hold.
+func finite(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
+}
+
+func finitePtr(x *float64) *float64 {
+	if x == nil {
+		return nil
+	}
+	return finite(*x)
+}
+
+func interval(lo, hi float64) *Interval {
+	if finite(lo) == nil || finite(hi) == nil {
+		return nil
+	}
+	return &Interval{lo, hi}
+}
+
+func compareText(a, b string) int { return strings.Compare(a, b) }
