@@ -2,6 +2,7 @@ package reports
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -286,8 +287,8 @@ func (c *Collector) sectionTime(j int) time.Duration {
 func sortGroups(g []Group) {
 	slices.SortStableFunc(g, func(a, b Group) int {
 		if a.By != b.By {
-			return compareText(a.By, b.By)
+			return strings.Compare(a.By, b.By)
 		}
-		return compareText(a.Name, b.Name)
+		return strings.Compare(a.Name, b.Name)
 	})
 }

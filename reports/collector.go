@@ -299,7 +299,7 @@ func (c *Collector) sliceOf(r *Record) int {
 			return runSlices - 1
 		}
 		i, _ := bits.Mul64(k, c.perSlice)
-		return int(i)
+		return min(int(i), runSlices-1) // exact up to 10^10 requests
 	}
 	x := float64(r.Arrived-c.setup.Start) / float64(max(c.setup.Window, 1)) * runSlices
 	return int(min(max(x, 0), runSlices-1))

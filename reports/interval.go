@@ -3,7 +3,6 @@ package reports
 import (
 	"errors"
 	"math"
-	"strings"
 	"sync"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -88,6 +87,9 @@ func LogInterval(xs []float64, confidence float64) (*float64, *Interval) {
 	mean := geometric(xs, e.mean)
 	if e.n < 2 {
 		return finite(mean), nil
+	}
+	if e.s == 0 {
+		return finite(mean), interval(mean, mean)
 	}
 	h := e.half(confidence)
 	return finite(mean), interval(min(math.Exp(e.mean-h), mean), max(math.Exp(e.mean+h), mean))
@@ -174,5 +176,3 @@ func interval(lo, hi float64) *Interval {
 	}
 	return &Interval{lo, hi}
 }
-
-func compareText(a, b string) int { return strings.Compare(a, b) }

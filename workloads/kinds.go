@@ -66,7 +66,7 @@ func DistKinds() []Kind {
 		{"quantiles", "inverse of a table of percentiles, or a preset's name", with(Key{"…", "Points", "{percent: value}, at least two"})},
 		{"empirical", "drawn with replacement from a file's column or a histogram", with(
 			Key{"file", "File", "CSV or JSONL file"},
-			Key{"column", "Column", "its column or key"},
+			Key{"column", "Column", "its column or key; durations in seconds"},
 			Key{"histogram", "Histogram", "{value: weight}"})},
 	}
 }

@@ -50,8 +50,9 @@ type poisson struct {
 
 func (p *poisson) gap() float64 { return chance.Exp(&p.dice) * p.mean }
 
-// constant carries the fraction of its gap exactly: 10⁹/rate as a float loses
-// up to 1e-7 ns per gap, and the losses all point the same way.
+// constant carries the fraction of its gap apart: 10⁹/rate as a float loses up to
+// 1e-7 ns per gap, and the losses all point the same way. Its gaps are whole, the
+// differences of absolute times rounded half up: hence rest begins at one half.
 type constant struct {
 	whole, part float64 // gap = whole + part ns
 	rest        float64
@@ -61,7 +62,7 @@ type constant struct {
 func newConstant(rate float64, phase time.Duration) *constant {
 	w := math.Floor(1e9 / rate)
 	part := -math.FMA(w, rate, -1e9) / rate // (10⁹ − w·rate)/rate without cancellation
-	return &constant{whole: w, part: part, phase: float64(phase)}
+	return &constant{whole: w, part: part, rest: 0.5, phase: float64(phase)}
 }
 
 func (c *constant) gap() float64 {

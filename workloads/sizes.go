@@ -234,7 +234,10 @@ func (d Dist) checkPoints(q Quantity) []policies.Problem {
 		if len(d.Points) > 0 {
 			return []policies.Problem{problem("", "a quantile table is given beside the preset %q: give one", d.Preset)}
 		}
-		if !hasTable(d.Preset) {
+		if q == Durations {
+			return []policies.Problem{hint(problem("", "the preset %q holds tokens, not durations", d.Preset), "give a table {percent: duration}")}
+		}
+		if _, ok := quantileTable(d.Preset, "input"); !ok {
 			return []policies.Problem{hint(problem("", "no quantile table called %q", d.Preset), "one of: "+strings.Join(tableNames(), " "))}
 		}
 		return nil

@@ -85,9 +85,10 @@ func (b *Book) split() {
 	b.state, b.health, b.inc = make([]uint8, n), make([]Health, n), make([]uint32, n)
 	b.addedAt = make([]time.Duration, n)
 	f := &b.Fleet
-	f.dense, f.pos = make([]uint32, n), make([]uint32, n)
+	f.dense, f.pos, f.bits = make([]uint32, n), make([]uint32, n), make([]uint64, (n+63)/64)
 	for i := range uint32(n) {
 		f.dense[i], f.pos[i] = i, i+1
+		f.mark(i)
 	}
 }
 
@@ -98,28 +99,37 @@ func (b *Book) settle(id uint32) {
 	at := f.pos[id]
 	switch {
 	case want && at == 0:
-		f.dense[f.n] = id
-		f.n++
-		f.pos[id] = uint32(f.n)
-		if f.weights != nil {
-			f.sumW += f.weights[id]
-		}
+		f.put(id)
 	case !want && at != 0:
 		f.n--
 		last := f.dense[f.n]
 		f.dense[at-1] = last
 		f.pos[last] = at
 		f.pos[id] = 0
+		f.bits[id/64] &^= 1 << (id % 64)
 		if f.weights != nil {
 			f.sumW -= f.weights[id]
 		}
-	}
-	f.sick = 0
-	for _, h := range b.health {
-		if h == Degraded {
-			f.sick++
+		if b.health[id] != Healthy {
+			f.sick--
 		}
 	}
+}
+
+// setHealth changes the health and keeps the count of sick eligible replicas.
+func (b *Book) setHealth(id uint32, h Health) {
+	f := &b.Fleet
+	if f.pos[id] != 0 {
+		f.sick += sickness(h) - sickness(b.health[id])
+	}
+	b.health[id] = h
+}
+
+func sickness(h Health) int {
+	if h == Healthy {
+		return 0
+	}
+	return 1
 }
 
 func (b *Book) outstanding(id uint32) int {
@@ -186,10 +196,11 @@ func (b *Book) Eligible(r policies.Ref) bool {
 	if int(r.ID) >= b.t.N || b.Inc(r.ID) != r.Inc {
 		return false
 	}
-	return b.state == nil || b.state[r.ID] == stateUp
+	return (b.state == nil || b.state[r.ID] == stateUp) && b.Fleet.weightOf(r.ID) > 0
 }
 
-// Apply folds a membership change in; it returns false when the change is old news.
+// Apply folds a membership change in; it returns false when the change is old news
+// or none at all.
 func (b *Book) Apply(now time.Duration, c Change) bool {
 	if c.Kind == ChangeReset || int(c.Ref.ID) >= b.t.N {
 		return c.Kind == ChangeReset
@@ -199,46 +210,73 @@ func (b *Book) Apply(now time.Duration, c Change) bool {
 	if c.Ref.Inc < b.inc[id] {
 		return false
 	}
+	later, was := c.Ref.Inc > b.inc[id], b.state[id]
+	switch {
+	case later && c.Kind != ChangeChanged: // whatever was known is of an earlier life
+		b.inc[id] = c.Ref.Inc
+		b.forget(id)
+	case later, // weight or health of a life not announced yet
+		c.Kind == ChangeAdded && was == stateUp && b.health[id] == Healthy,
+		c.Kind == ChangeDraining && was != stateUp,
+		c.Kind == ChangeRemoved && was == stateRemoved:
+		return false
+	}
 	switch c.Kind {
 	case ChangeAdded:
-		if b.state[id] == stateRemoved {
-			b.known++
-		}
-		if c.Ref.Inc > b.inc[id] {
-			b.forget(id)
-		}
-		b.inc[id], b.state[id], b.health[id], b.addedAt[id] = c.Ref.Inc, stateUp, Healthy, now
+		b.setHealth(id, Healthy)
+		b.become(id, stateUp)
+		b.addedAt[id] = now
 	case ChangeDraining:
-		b.state[id] = stateDraining
+		b.become(id, stateDraining)
 	case ChangeRemoved:
-		if b.state[id] != stateRemoved {
-			b.known--
-		}
-		b.state[id] = stateRemoved
+		b.become(id, stateRemoved)
 		b.forget(id)
 	}
 	b.settle(id)
 	return true
 }
 
-// forget erases counts and loads of a replica: it was removed or restarted.
+// become changes the state of a replica and the number of those known.
+func (b *Book) become(id uint32, state uint8) {
+	if b.state[id] == stateRemoved {
+		b.known++
+	}
+	if state == stateRemoved {
+		b.known--
+	}
+	b.state[id] = state
+}
+
+// forget erases counts and loads of a replica: it was removed or restarted. What
+// its present life has said already, before its membership was known, stays.
 func (b *Book) forget(id uint32) {
 	b.outSum -= b.outstanding(id)
 	b.out[id] = 0
 	delete(b.wide, id)
-	if b.told != nil {
-		b.told[id] = told{}
+	if b.told == nil {
+		return
+	}
+	t := &b.told[id]
+	switch {
+	case !t.said || t.inc < b.inc[id]:
+		*t = told{}
+	case b.state[id] == stateRemoved: // keep the number, so that a late double stays old
+		t.load, t.ok = Load{}, false
 	}
 }
 
-// SetHealth changes the health of a replica.
-func (b *Book) SetHealth(id uint32, h Health) {
-	if h == Healthy && b.health == nil {
-		return
+// SetHealth changes the health of a replica; false when it had that health before.
+func (b *Book) SetHealth(id uint32, h Health) bool {
+	if b.health == nil && h == Healthy {
+		return false
 	}
 	b.split()
-	b.health[id] = h
+	if b.health[id] == h {
+		return false
+	}
+	b.setHealth(id, h)
 	b.settle(id)
+	return true
 }
 
 // Hear folds a message of a replica in and tells whether it is news: an older
@@ -264,6 +302,9 @@ func (b *Book) Learn(now time.Duration, from policies.Ref, l Load) {
 		return
 	}
 	t := b.tell(from.ID)
+	if t.said && t.inc > from.Inc {
+		return
+	}
 	t.load, t.at, t.ok = l, now, true
 }
 

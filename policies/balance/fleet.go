@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"math"
 	"math/bits"
 	"time"
 
@@ -27,6 +28,14 @@ type Table struct {
 	Labels  []map[string]string // by ID; nil = none
 }
 
+// labels of a replica, nil when it has none.
+func (t *Table) labels(id uint32) map[string]string {
+	if t.Labels == nil {
+		return nil
+	}
+	return t.Labels[id]
+}
+
 // Fleet is the eligible replicas of one service as columns with a dense index
 // 0 ≤ i < Len(), valid for one call; the order is unspecified. A Fleet may be a
 // view of another (Without, Keep …), lent for the call.
@@ -35,6 +44,7 @@ type Fleet struct {
 	n       int
 	dense   []uint32  // index → ID; nil = identity
 	pos     []uint32  // ID → index+1, 0 = not eligible; nil = identity
+	bits    []uint64  // eligible IDs, for Next; nil = identity
 	weights []float64 // by ID; nil = all 1
 	maxW    float64   // an upper bound of the weights
 	sumW    float64
@@ -47,7 +57,9 @@ func (f *Fleet) Len() int { return f.n }
 // Known is the number of replicas that are not removed.
 func (f *Fleet) Known() int { return f.c.known }
 
-// ID returns the replica's number; see Ref.
+// span is the number of replica IDs of the service: the length of a column by ID.
+func (f *Fleet) span() int { return f.c.t.N }
+
 func (f *Fleet) id(i int) uint32 {
 	if f.dense == nil {
 		return uint32(i)
@@ -93,11 +105,13 @@ func (f *Fleet) OutstandingSum() int { return f.c.outSum }
 func (f *Fleet) Uniform() bool { return f.weights == nil && f.sick == 0 }
 
 // Weight of the replica at index i; 0 is never picked.
-func (f *Fleet) Weight(i int) float64 {
+func (f *Fleet) Weight(i int) float64 { return f.weightOf(f.id(i)) }
+
+func (f *Fleet) weightOf(id uint32) float64 {
 	if f.weights == nil {
 		return 1
 	}
-	return f.weights[f.id(i)]
+	return f.weights[id]
 }
 
 // WeightSum is the sum of the eligible weights.
@@ -155,23 +169,31 @@ func (f *Fleet) Next(id uint32) int {
 		return -1
 	}
 	if f.pos == nil {
-		if int(id)+1 < f.n {
+		if int(id) < f.n-1 {
 			return int(id) + 1
 		}
 		return 0
 	}
-	for i := id + 1; int(i) < len(f.pos); i++ {
-		if f.pos[i] != 0 {
-			return int(f.pos[i]) - 1
+	if id < math.MaxUint32 && int(id)+1 < len(f.pos) {
+		word := int(id+1) / 64
+		if rest := f.bits[word] >> ((id + 1) % 64); rest != 0 {
+			return int(f.pos[int(id)+1+bits.TrailingZeros64(rest)]) - 1
+		}
+		for word++; word < len(f.bits); word++ {
+			if f.bits[word] != 0 {
+				return int(f.pos[64*word+bits.TrailingZeros64(f.bits[word])]) - 1
+			}
 		}
 	}
-	for i := range f.pos {
-		if f.pos[i] != 0 {
-			return int(f.pos[i]) - 1
+	for word, w := range f.bits {
+		if w != 0 {
+			return int(f.pos[64*word+bits.TrailingZeros64(w)]) - 1
 		}
 	}
 	return -1
 }
+
+func (f *Fleet) mark(id uint32) { f.bits[id/64] |= 1 << (id % 64) }
 
 // First returns the index of the smallest eligible ID, −1 when the fleet is empty.
 func (f *Fleet) First() int {
@@ -181,7 +203,7 @@ func (f *Fleet) First() int {
 	if f.pos == nil {
 		return 0
 	}
-	return f.Next(uint32(len(f.pos)))
+	return f.Next(math.MaxUint32)
 }
 
 // Heard returns the last load told by a message, probe, board or reply, and when
@@ -190,7 +212,11 @@ func (f *Fleet) Heard(i int) (Load, time.Duration, bool) {
 	if f.c.told == nil {
 		return Load{}, 0, false
 	}
-	t := &f.c.told[f.id(i)]
+	id := f.id(i)
+	t := &f.c.told[id]
+	if t.said && t.inc != f.c.Inc(id) { // of a life that membership has not announced yet
+		return Load{}, 0, false
+	}
 	return t.load, t.at, t.ok
 }
 

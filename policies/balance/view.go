@@ -15,14 +15,20 @@ func (f *Fleet) view() *Fleet {
 	v.dense = grow(v.dense, b.t.N)
 	v.pos = grow(v.pos, b.t.N)
 	clear(v.pos)
+	if words := (b.t.N + 63) / 64; len(v.bits) < words {
+		v.bits = make([]uint64, words)
+	} else {
+		clear(v.bits)
+	}
 	return v
 }
 
-// put appends a replica to a view.
+// put appends a replica to a fleet with columns of its own.
 func (f *Fleet) put(id uint32) {
 	f.dense[f.n] = id
 	f.n++
 	f.pos[id] = uint32(f.n)
+	f.mark(id)
 	if f.weights != nil {
 		f.sumW += f.weights[id]
 	}
@@ -51,7 +57,7 @@ func (f *Fleet) Eject(refs []policies.Ref) *Fleet { return f.Without(refs) }
 func (f *Fleet) Widen() *Fleet {
 	v := f.view()
 	for id := range uint32(f.c.t.N) {
-		if f.c.state == nil || f.c.state[id] == stateUp {
+		if (f.c.state == nil || f.c.state[id] == stateUp) && v.weightOf(id) > 0 {
 			v.put(id)
 		}
 	}
@@ -69,7 +75,7 @@ func (f *Fleet) Keep(ok func(i int) bool) *Fleet {
 	return v
 }
 
-// Reweigh is the fleet with other weights.
+// Reweigh is the fleet with other weights; whoever gets none is left out.
 func (f *Fleet) Reweigh(w func(i int) float64) *Fleet {
 	v := f.view()
 	b := f.c
@@ -80,9 +86,11 @@ func (f *Fleet) Reweigh(w func(i int) float64) *Fleet {
 	v.weights, v.maxW = b.viewWeights[k], 0
 	for i := range f.n {
 		id := f.id(i)
-		v.weights[id] = w(i)
-		v.maxW = max(v.maxW, v.weights[id])
-		v.put(id)
+		if x := w(i); x > 0 {
+			v.weights[id] = x
+			v.maxW = max(v.maxW, x)
+			v.put(id)
+		}
 	}
 	return v
 }

@@ -71,6 +71,7 @@ type slot struct {
 	out     uint8 // attempts not ended
 	won     uint8 // attempt that answered, +1
 	flags   uint8
+	gone    uint8  // class given by Gone, 0 = none
 	next    uint32 // free list, +1
 }
 
@@ -119,8 +120,9 @@ func (f *FrontEnd) Start(now time.Duration, out *Actions) {
 	f.end()
 }
 
-// Arrive hands a request over. Its service must be one that this front end serves.
-func (f *FrontEnd) Arrive(now time.Duration, r *policies.Request, out *Actions) {
+// Arrive hands a request over and returns the slot that names it in further inputs
+// and actions until its ActClose. Its service must be one that this front end serves.
+func (f *FrontEnd) Arrive(now time.Duration, r *policies.Request, out *Actions) uint32 {
 	f.begin(now, out, inArrive)
 	if f.tape != nil {
 		f.tape.request(r)
@@ -129,6 +131,7 @@ func (f *FrontEnd) Arrive(now time.Duration, r *policies.Request, out *Actions) 
 	s := f.alloc(r, in)
 	f.settle(s, in, in.subs.Bal.Pick(in.at(now), r), r)
 	f.end()
+	return s
 }
 
 // FirstByte tells that the answer to an attempt has begun.
@@ -200,6 +203,7 @@ func (f *FrontEnd) Gone(now time.Duration, slot uint32, class policies.Outcome, 
 	}
 	s := &f.slots[slot]
 	in := &f.services[s.service]
+	s.gone = uint8(class)
 	if s.flags&flagParked != 0 {
 		s.flags &^= flagParked
 		in.gone.put(s.req, 0)
@@ -319,6 +323,12 @@ func (f *FrontEnd) Counters() Counters {
 	return c
 }
 
+// Fleet returns the view of a service that its policy sees, nil if none is served.
+func (f *FrontEnd) Fleet(service int) *balance.Fleet { return f.services[service].env.Fleet }
+
+// Subscribed tells what the balancer of a service wants to be told.
+func (f *FrontEnd) Subscribed(service int) balance.Mask { return f.services[service].subs.Mask() }
+
 // Balancer returns the instance that serves a service, nil if none does.
 func (f *FrontEnd) Balancer(service int) balance.Balancer { return f.services[service].subs.Bal }
 
@@ -405,8 +415,11 @@ func (f *FrontEnd) close(i uint32, class policies.Outcome) {
 	if s.tries > 0 {
 		n = s.tries - 1
 	}
-	if s.won != 0 {
+	switch {
+	case s.won != 0:
 		class, n = policies.OK, s.won-1
+	case s.gone != 0:
+		class = policies.Outcome(s.gone)
 	}
 	f.out.List = append(f.out.List, Action{Kind: ActClose, N: n, Service: s.service, Slot: i, Req: s.req, Ref: s.ref, Arg: uint64(class)})
 	if s.flags&flagTracked != 0 {

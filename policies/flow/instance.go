@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"fmt"
 	"time"
 
 	"taillab/policies"
@@ -36,9 +37,10 @@ type instance struct {
 	track  bool // requests are kept: the policy may ask for them
 	change balance.Change
 	sent   Counters
-	wakes  int // wakes of the policy that are out
-	live   int // probes out
-	gone   ids // requests that left while waiting
+	wakes  int      // wakes of the policy that are out
+	live   int      // probes out
+	gone   ids      // requests that left while waiting
+	downs  []uint16 // by replica: how often it was marked down
 	tried  []policies.Ref
 
 	probes   []probe
@@ -73,7 +75,10 @@ func (in *instance) init(f *FrontEnd, index uint16, s *Service) {
 	r := newRand(s.Dice)
 	in.env = balance.NewEnv(r, in, f.index, f.cfg.Count, 0)
 	in.env.Fleet = &in.book.Fleet
-	if s.Truth != nil {
+	if what := peeks(s.Balancer); what != "" {
+		if s.Truth == nil {
+			panic(fmt.Sprintf("flow: service %s: the balancer %T reads %s, which this host does not give", s.Name, s.Balancer, what))
+		}
 		in.env.Truth = s.Truth
 		if f.tape != nil {
 			in.env.Truth = f.tape.watch(s.Truth)
@@ -91,6 +96,21 @@ func (in *instance) init(f *FrontEnd, index uint16, s *Service) {
 		b = inner.Bal
 	}
 	in.track = in.subs.Mask()&^balance.WantMembers != 0
+}
+
+// peeks tells what truth a balancer or one that it decorates needs, "" for none.
+func peeks(b balance.Balancer) string {
+	for b != nil {
+		if o, ok := b.(balance.Oracle); ok {
+			return o.NeedsTruth()
+		}
+		w, ok := b.(balance.Wrapper)
+		if !ok {
+			return ""
+		}
+		b = w.Unwrap().Bal
+	}
+	return ""
 }
 
 // at returns the persistent Env at this time.
@@ -134,7 +154,10 @@ func (in *instance) internal(now time.Duration, token uint64) {
 	arg := uint32(token)
 	switch token & wakeKinds {
 	case wakeUp:
-		in.book.SetHealth(arg, balance.Healthy)
+		// the upper 16 bits tell which marking this ends: a later one lasts longer
+		if int(arg) < len(in.downs) && in.downs[arg] == uint16(token>>32) {
+			in.health(now, arg, balance.Healthy)
+		}
 	case wakeProbe:
 		if p, ok := in.takeProbe(balance.ProbeID(arg)); ok && in.subs.Prober != nil {
 			in.subs.Prober.Lost(in.at(now), p.id)
@@ -149,13 +172,27 @@ func (in *instance) internal(now time.Duration, token uint64) {
 	}
 }
 
-// markDown makes a replica ineligible here for the detection period.
+// markDown makes a replica ineligible here for the detection period, from the last
+// sign on.
 func (in *instance) markDown(r policies.Ref) {
 	if in.book.Inc(r.ID) != r.Inc {
 		return
 	}
-	in.book.SetHealth(r.ID, balance.Down)
-	in.wake(in.fe.now+in.period, internal<<56|wakeUp|uint64(r.ID))
+	if in.downs == nil {
+		in.downs = make([]uint16, in.book.N())
+	}
+	in.downs[r.ID]++
+	in.wake(in.fe.now+in.period, internal<<56|wakeUp|uint64(in.downs[r.ID])<<32|uint64(r.ID))
+	in.health(in.fe.now, r.ID, balance.Down)
+}
+
+// health changes what the front end holds of a replica, and tells the policy.
+func (in *instance) health(now time.Duration, id uint32, h balance.Health) {
+	if !in.book.SetHealth(id, h) || in.subs.Members == nil {
+		return
+	}
+	in.change = balance.Change{Kind: balance.ChangeChanged, Ref: policies.Ref{ID: id, Inc: in.book.Inc(id)}}
+	in.subs.Members.Changed(in.at(now), &in.change)
 }
 
 // Probe implements balance.Host.
@@ -243,11 +280,13 @@ func (in *instance) ProbeAll(giveUp time.Duration) {
 }
 
 func (in *instance) newRound() *round {
-	r := &round{row: make([]uint32, in.book.N())}
+	var r *round
 	if n := len(in.spare); n > 0 {
 		r, in.spare = in.spare[n-1], in.spare[:n-1]
 		clear(r.row)
 		r.rows, r.ids = r.rows[:0], r.ids[:0]
+	} else {
+		r = &round{row: make([]uint32, in.book.N())}
 	}
 	in.lastRnd++
 	r.id = in.lastRnd
@@ -310,12 +349,12 @@ func (in *instance) Prefix(req *policies.Request) []uint64 {
 // Resolve implements balance.Host.
 func (in *instance) Resolve(req uint64, c balance.Choice) {
 	f := in.fe
+	if _, left := in.gone.get(req); left { // it left while waiting: ignored
+		in.gone.del(req)
+		return
+	}
 	i, ok := f.ids.get(req)
 	if !ok {
-		if _, left := in.gone.get(req); left { // it left while waiting: ignored
-			in.gone.del(req)
-			return
-		}
 		f.bug(in, req, "resolved a request that is not open")
 	}
 	s := &f.slots[i]

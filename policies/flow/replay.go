@@ -151,7 +151,7 @@ func (p *player) decode(kind input) func() {
 		return func() { f.Start(now, out) }
 	case inArrive:
 		req := r.request()
-		return func() { f.Arrive(now, &req, out) }
+		return func() { f.Arrive(now, &req, out) } // the slot is in the actions
 	case inFirstByte:
 		slot, n := uint32(r.u()), uint8(r.u())
 		return p.guard(slot, n, func() { f.FirstByte(now, slot, n, out) })

@@ -17,6 +17,7 @@ type Replicas struct {
 	env     *balance.ReplicaEnv
 	service uint16
 	state   [][4]uint32
+	inc     []uint32   // by replica: the life that state is of
 	dice    []rand.PCG // stream reporter/<service>/<replica>
 	cur     *rand.PCG
 	drawn   uint64
@@ -38,7 +39,7 @@ func NewReplicas(b balance.Balancer, service, dispatchers int, dice []rand.PCG, 
 		return nil
 	}
 	r := &Replicas{rep: rep, want: balance.ReplicaAll, service: uint16(service),
-		state: make([][4]uint32, len(dice)), dice: dice, tape: tape}
+		state: make([][4]uint32, len(dice)), inc: make([]uint32, len(dice)), dice: dice, tape: tape}
 	if w, ok := rep.(balance.ReplicaWants); ok {
 		r.want = w.Wants()
 	}
@@ -53,7 +54,8 @@ func (r *Replicas) Uint64() uint64 { r.drawn++; return r.cur.Uint64() }
 func (r *Replicas) Wants(k balance.ReplicaKind) bool { return r.want&k.Bit() != 0 }
 
 // Event tells the Reporter what happened at a replica; load is after the event.
-// ReplicaStarted clears the replica's state.
+// ReplicaStarted clears the replica's state and begins a new life: what comes for
+// an earlier one, such as a wake that it asked for, is left out.
 func (r *Replicas) Event(now time.Duration, self policies.Ref, ev balance.ReplicaEvent, load balance.Load, out *Actions) {
 	r.out = out
 	if r.tape != nil {
@@ -61,9 +63,9 @@ func (r *Replicas) Event(now time.Duration, self policies.Ref, ev balance.Replic
 		r.tape.replica(self, &ev, &load)
 	}
 	if ev.Kind == balance.ReplicaStarted {
-		r.state[self.ID] = [4]uint32{}
+		r.state[self.ID], r.inc[self.ID] = [4]uint32{}, self.Inc
 	}
-	if r.want&ev.Kind.Bit() != 0 {
+	if r.want&ev.Kind.Bit() != 0 && self.Inc == r.inc[self.ID] {
 		r.cur = &r.dice[self.ID]
 		r.woke = ev.Kind == balance.ReplicaWoke
 		e := r.env

@@ -3,6 +3,7 @@ package chart
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // axis maps values to points on the chart, from p0 at lo to p1 at hi.
@@ -37,6 +38,18 @@ func (a axis) data() string {
 
 // logMantissas are the ticks within a decade, sparse first.
 var logMantissas = [][]float64{{1}, {1, 3}, {1, 2, 5}, {1, 1.5, 2, 3, 5, 7}, {1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8}}
+
+// fitting are the densest log ticks whose labels fit beside each other on a
+// horizontal axis.
+func (a axis) fitting(label func(float64) string) []tick {
+	for most := 10; most > 2; most-- {
+		ts := ticks(logTicks(a.lo, a.hi, most), label)
+		if !slices.Contains(uncrowded(a, ts), false) {
+			return ts
+		}
+	}
+	return ticks(logTicks(a.lo, a.hi, 2), label)
+}
 
 // logTicks chooses the densest set of round numbers with at most most ticks. A
 // span too short for round numbers of a decade gets even steps.
@@ -96,7 +109,7 @@ func linTicks(lo, hi float64, most int) []float64 {
 		}
 	}
 	var out []float64
-	for i := math.Ceil(lo/step - 1e-9); i*step <= hi*(1+1e-9); i++ {
+	for i := math.Ceil(lo/step-1e-9) + 0; i*step <= hi+step*1e-9; i++ { // + 0 turns −0 into 0
 		out = append(out, round(i*step, 9))
 	}
 	return out

@@ -24,6 +24,10 @@ type Figure struct {
 	Header   []string   // of the data table
 	Rows     [][]string // the numbers drawn, as text with units
 
+	// Heat is set by Matrix alone: for each row and each column after the first, the
+	// tint from 0 to 1, or −1 for a missing value.
+	Heat [][]float64
+
 	scene *scene
 	theme Theme
 }

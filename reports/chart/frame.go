@@ -21,12 +21,15 @@ func (b box) height() float64 { return b.bottom - b.top }
 // heading draws title, subtitle and foot, and returns the space between them.
 func (s *scene) heading(title, subtitle, foot string) box {
 	const inner = width - 2*margin
-	y := 20.0
-	for i, line := range wrap(title, titleSize, inner, true, 2) {
+	y, size := 20.0, float64(titleSize)
+	if textWidth(title, size, true) > inner { // a little smaller is better than a second line
+		size = 12
+	}
+	for i, line := range wrap(title, size, inner, true, 2) {
 		if i > 0 {
-			y += 15
+			y += 14
 		}
-		s.writeBold(margin, y, line, titleSize, text, 0)
+		s.writeBold(margin, y, line, size, text, 0)
 	}
 	if subtitle != "" {
 		y += 14
@@ -69,8 +72,7 @@ func (s *scene) drawY(b box, a axis, ts []tick) {
 }
 
 // drawX draws the labels of a horizontal axis below b, leaving out those that
-// would touch a neighbour, and grid lines if asked. The last label is kept
-// rather than the one before it: the end of a sweep is what is read most.
+// would touch a neighbour, and grid lines if asked.
 func (s *scene) drawX(b box, a axis, ts []tick, lines bool) {
 	for i, keep := range uncrowded(a, ts) {
 		x := a.at(ts[i].v)
@@ -88,7 +90,8 @@ func (s *scene) drawX(b box, a axis, ts []tick, lines bool) {
 	s.stroke(muted, 0.8, nil, pt{b.left, b.bottom}, pt{b.right, b.bottom})
 }
 
-// uncrowded decides which of the ticks, in ascending order, get a label.
+// uncrowded decides which of the ticks, in ascending order, get a label. The last
+// one is kept rather than the one before it: the end of a sweep is read most.
 func uncrowded(a axis, ts []tick) []bool {
 	keep := make([]bool, len(ts))
 	next := math.Inf(1) // left edge of the label to the right

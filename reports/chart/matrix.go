@@ -17,7 +17,7 @@ func Matrix(in P99Input, theme Theme) Figure {
 		Subtitle: "P99 divided by the best P99 at the same " + in.axisWord() + "; 1.00 is the best",
 		Labels:   labelsOf(in.Series),
 	}
-	f.Header, f.Rows = in.ratioTable()
+	f.Header, f.Rows, f.Heat = in.ratioTable()
 	shown, note := in.shown()
 	f.Foot = in.foot("colour saturates at 8×", note)
 	b := f.scene.heading(f.Title, f.Subtitle, f.Foot)
@@ -116,8 +116,11 @@ func (s *scene) cells(b box, in P99Input, shown []int) {
 	for k, v := range in.X {
 		ts = append(ts, tick{float64(k) + 0.5, in.xTick(v)})
 	}
-	for k, keep := range uncrowded(x, ts) {
-		if keep {
+	every := 1
+	for most := widest(ts) + 4; w*float64(every) < most; every++ {
+	}
+	for k := range ts {
+		if (len(ts)-1-k)%every == 0 {
 			s.write(x.at(ts[k].v), b.bottom+11, ts[k].label, tickSize, muted, 0.5)
 		}
 	}
@@ -135,8 +138,7 @@ func (s *scene) cell(in P99Input, i, k int, b box, size float64) {
 		s.write(mid, base, Missing, size, muted, 0.5)
 		return
 	}
-	heat := min(math.Log(r)/math.Log(saturation), 1)
-	s.rect(line2, 0.04+0.5*heat, b.left+gap, b.top+gap, b.right-gap, b.bottom-gap)
+	s.rect(line2, 0.04+0.5*heat(r), b.left+gap, b.top+gap, b.right-gap, b.bottom-gap)
 	label := Digits(r, 3)
 	if textWidth(label, size, true) > b.width()-2 {
 		label = Digits(r, 2)
@@ -149,22 +151,24 @@ func (s *scene) cell(in P99Input, i, k int, b box, size float64) {
 }
 
 // ratioTable is the data behind the matrix.
-func (in P99Input) ratioTable() ([]string, [][]string) {
-	header := []string{"policy"}
+func (in P99Input) ratioTable() (header []string, rows [][]string, heats [][]float64) {
+	header = []string{"policy"}
 	for _, x := range in.X {
 		header = append(header, in.xTick(x))
 	}
-	var rows [][]string
 	for i, s := range in.Series {
-		row := []string{s.Label}
+		row, tint := []string{s.Label}, []float64(nil)
 		for k := range in.X {
 			if r, ok := in.ratio(i, k); ok {
-				row = append(row, Digits(r, 3)+"×")
+				row, tint = append(row, Digits(r, 3)+"×"), append(tint, heat(r))
 			} else {
-				row = append(row, Missing)
+				row, tint = append(row, Missing), append(tint, -1)
 			}
 		}
-		rows = append(rows, row)
+		rows, heats = append(rows, row), append(heats, tint)
 	}
-	return header, rows
+	return header, rows, heats
 }
+
+// heat is the tint of a ratio, from 0 at 1× to 1 from 8×.
+func heat(r float64) float64 { return max(0, min(math.Log(r)/math.Log(saturation), 1)) }

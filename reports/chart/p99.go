@@ -33,7 +33,6 @@ func (p P99Series) value(i int) Value {
 // P99vsLoad draws P99 against load on a log axis, with its intervals as bands and
 // the names at the ends of the lines. One load alone is drawn as dots with bars.
 func P99vsLoad(in P99Input, theme Theme) Figure {
-	in.X = in.X[:len(in.X):len(in.X)]
 	f := Figure{
 		Kind: KindP99, ID: in.id(string(KindP99)), theme: theme, scene: &scene{},
 		Title:    leadersTitle(in),
@@ -262,9 +261,9 @@ func (s *scene) dots(b box, in P99Input, shown []int, lo, hi float64) {
 	b.right -= values + 8
 	b.bottom -= 24
 	x := axis{log: true, lo: lo, hi: hi, p0: b.left + 4, p1: b.right - 6, unit: "ms"}
-	s.drawX(b, x, ticks(logTicks(lo, hi, 6), tickLatency), true)
+	s.drawX(b, x, x.fitting(tickLatency), true)
 	s.write((b.left+b.right)/2, b.bottom+23, "P99 latency, log scale", tickSize, muted, 0.5)
-	step := min(b.height()/float64(len(rows)), 26)
+	step := min(b.height()/float64(len(rows)), 40)
 	for k, i := range rows {
 		v, l := in.Series[i].value(0), lookOf(i)
 		y := b.top + step*(float64(k)+0.5)

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync"
 
-	stdfont "golang.org/x/image/font"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/font/liberation"
 	"gonum.org/v1/plot/vg"
@@ -106,12 +105,15 @@ const slack = 1.06
 
 var faces = sync.OnceValue(func() *font.Cache { return font.NewCache(liberation.Collection()) })
 
-// face is Liberation Sans. Bold must be WeightBold: SemiBold has no Liberation
-// face, and the library falls back to regular without a word.
+// weightBold is WeightBold of golang.org/x/image/font. It is not 2: SemiBold has no
+// Liberation face, and the library falls back to regular without a word.
+const weightBold = 3
+
+// face is Liberation Sans.
 func face(size float64, bold bool) font.Face {
 	f := font.Font{Typeface: "Liberation", Variant: "Sans"}
 	if bold {
-		f.Weight = stdfont.WeightBold
+		f.Weight = weightBold
 	}
 	return faces().Lookup(f, vg.Length(size))
 }
@@ -127,7 +129,8 @@ func textWidth(s string, size float64, bold bool) float64 {
 		}
 		return r
 	}, s)
-	return (float64(face(size, bold).Width(known)) + float64(wide)*size) * slack
+	f := face(size, bold)
+	return (float64(f.Width(known)) + float64(wide)*size) * slack
 }
 
 // fit shortens s with an ellipsis until it is at most w points wide.

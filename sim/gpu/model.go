@@ -76,7 +76,7 @@ func New(s Spec) (*Model, []policies.Problem) {
 		}
 	}
 	m.parameters()
-	m.cuts = m.kind == kindService || m.kind == kindTokens
+	m.cuts = m.kind == kindService || m.kind == kindTokens || m.queue == queuePS
 	m.simple = m.kind != kindTokens && m.slots == 1 && m.maxBatch == 1 && m.queue == queueFCFS &&
 		s.QueueTimeout == 0 && !m.perBatch && !m.sticky
 	return m, nil
@@ -189,8 +189,15 @@ func (m *Model) Formula() string {
 		if len(s.Prefill.Table.X) > 0 {
 			prefill = s.Prefill.Table.describe()
 		}
-		out = fmt.Sprintf("t = prefill(input) + output·step(n, K), prefill(I) = %s, step(n, K) = %v + %v·n + %v·K, prompts %s",
-			prefill, s.Step.Base, s.Step.PerSeq, s.Step.PerKV, s.Prompts)
+		step := s.Step.Base.String()
+		if s.Step.PerSeq > 0 {
+			step += fmt.Sprintf(" + %v·n", s.Step.PerSeq)
+		}
+		if s.Step.PerKV > 0 {
+			step += fmt.Sprintf(" + %v·K", s.Step.PerKV)
+		}
+		out = fmt.Sprintf("t = prefill(input) + output·step(n, K), prefill(I) = %s, step(n, K) = %s, prompts %s",
+			prefill, step, s.Prompts)
 	}
 	return out + m.around()
 }
@@ -204,7 +211,7 @@ func (m *Model) around() string {
 		fmt.Fprintf(&b, ", max_batch %d, max_delay %v", s.MaxBatch, s.MaxDelay)
 	}
 	if s.Noise.Sigma > 0 {
-		fmt.Fprintf(&b, "; ×exp(%gZ − %gσ²) per %s, σ %g", s.Noise.Sigma, 0.5, s.Noise.Per, s.Noise.Sigma)
+		fmt.Fprintf(&b, "; ×exp(σZ − σ²/2) per %s, σ %g", s.Noise.Per, s.Noise.Sigma)
 	}
 	if s.Straggler.Prob > 0 {
 		fmt.Fprintf(&b, "; ×%g with probability %g", s.Straggler.Factor, s.Straggler.Prob)

@@ -91,8 +91,9 @@ func pava(y []float64) []float64 {
 	return out
 }
 
-// at evaluates the curve in ns; outside says that x lies beyond the grid. A
-// curve of one point is a constant that holds at its own x only.
+// at evaluates the curve in ns; outside says that x lies beyond the grid, where
+// the curve goes on in a straight line, log scale or not, but never below 0. A
+// curve of one point is a constant and always outside.
 func (c *curve) at(x float64) (y float64, outside bool) {
 	n := len(c.x)
 	if n == 1 {
@@ -108,11 +109,8 @@ func (c *curve) at(x float64) (y float64, outside bool) {
 	case x1:
 		return y1, outside
 	}
-	if !c.loglog {
-		return max(0, y0+(y1-y0)*(x-x0)/(x1-x0)), outside
-	}
-	if x <= 0 {
-		return y0, true
+	if !c.loglog || outside {
+		return max(0, y0+float64((y1-y0)*((x-x0)/(x1-x0)))), outside
 	}
 	return y0 * math.Exp(math.Log(y1/y0)*math.Log(x/x0)/math.Log(x1/x0)), outside
 }

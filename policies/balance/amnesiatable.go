@@ -1,0 +1,155 @@
+package balance
+
+import (
+	"math"
+	"time"
+
+	"taillab/policies"
+)
+
+// none is no replica.
+const none = math.MaxUint32
+
+// amnesia is the table of who sent this dispatcher a heartbeat recently.
+// Forgetting is lazy: it happens when an entry is met.
+type amnesia struct {
+	half, limit time.Duration // half-life; age beyond which a replica is forgotten
+	ttl         bool
+	rows        []amnesiaRow // by ID
+	heard       []uint32     // IDs of the rows in use, dense
+	forgotten   uint64
+}
+
+type amnesiaRow struct {
+	at    time.Duration
+	inc   uint32
+	seq   uint32
+	pos   uint32 // place in heard, +1; 0 = not known
+	load  int32  // running + queued, as last heard
+	since int32  // own attempts sent since then and still out
+}
+
+// hear books what a replica says; false when it is of an earlier life.
+func (t *amnesia) hear(now time.Duration, from policies.Ref, m Msg) bool {
+	if int(from.ID) >= len(t.rows) {
+		t.rows = extend(t.rows, max(int(from.ID)+1, 2*len(t.rows)))
+	}
+	r := &t.rows[from.ID]
+	if r.pos != 0 && (from.Inc < r.inc || (from.Inc == r.inc && m.Seq <= r.seq)) {
+		return false
+	}
+	if r.pos == 0 {
+		t.heard = append(t.heard, from.ID)
+		r.pos = uint32(len(t.heard))
+	}
+	r.at, r.inc, r.seq, r.load, r.since = now, from.Inc, m.Seq, int32(m.A), 0
+	return true
+}
+
+// knows tells whether the table holds this life of a replica.
+func (t *amnesia) knows(r policies.Ref) bool {
+	return int(r.ID) < len(t.rows) && t.rows[r.ID].pos != 0 && t.rows[r.ID].inc == r.Inc
+}
+
+func (t *amnesia) stale(now time.Duration, id uint32) bool { return now-t.rows[id].at > t.limit }
+
+func (t *amnesia) ref(id uint32) policies.Ref { return policies.Ref{ID: id, Inc: t.rows[id].inc} }
+
+// load is the last one heard and what has been sent since.
+func (t *amnesia) load(id uint32) int32 { return t.rows[id].load + t.rows[id].since }
+
+func (t *amnesia) sent(r policies.Ref) {
+	if t.knows(r) {
+		t.rows[r.ID].since++
+	}
+}
+
+// ended takes back an attempt that was sent since the last heartbeat.
+func (t *amnesia) ended(now time.Duration, d Done) {
+	if !t.knows(d.Ref) {
+		return
+	}
+	if r := &t.rows[d.Ref.ID]; now-d.Elapsed >= r.at && r.since > 0 {
+		r.since--
+	}
+}
+
+// drop takes a replica out of the table.
+func (t *amnesia) drop(id uint32) {
+	at := t.rows[id].pos
+	last := t.heard[len(t.heard)-1]
+	t.heard[at-1], t.rows[last].pos = last, at
+	t.rows[id].pos = 0
+	t.heard = t.heard[:len(t.heard)-1]
+}
+
+// erase drops a replica whose known life is not later than inc.
+func (t *amnesia) erase(id, inc uint32) {
+	if int(id) < len(t.rows) && t.rows[id].pos != 0 && t.rows[id].inc <= inc {
+		t.drop(id)
+	}
+}
+
+// weight halves with every half-life, or is 1 up to the limit.
+func (t *amnesia) weight(now time.Duration, id uint32) float64 {
+	if t.ttl {
+		return 1
+	}
+	return math.Exp2(-float64(now-t.rows[id].at) / float64(t.half))
+}
+
+// draw samples an eligible known replica in proportion to its weight, not the one
+// given: by rejection, after 64 rejections by one exact sweep.
+func (t *amnesia) draw(env *Env, q *idleQueue, not uint32) (uint32, bool) {
+	for rejected := 0; rejected < 64 && len(t.heard) > 0; {
+		id := t.heard[Below(env.Rand, len(t.heard))]
+		switch {
+		case t.stale(env.Now, id):
+			t.drop(id)
+			q.remove(id)
+			t.forgotten++
+		case id == not || env.Fleet.Index(t.ref(id)) < 0:
+			if len(t.heard) == 1 {
+				return 0, false
+			}
+			rejected++
+		case t.ttl || unit(env.Rand) < t.weight(env.Now, id):
+			return id, true
+		default:
+			rejected++
+		}
+	}
+	return t.sweep(env, q, not)
+}
+
+// sweep draws exactly, and forgets on the way.
+func (t *amnesia) sweep(env *Env, q *idleQueue, not uint32) (uint32, bool) {
+	sum := 0.0
+	for i := 0; i < len(t.heard); {
+		id := t.heard[i]
+		if t.stale(env.Now, id) {
+			t.drop(id) // the last one takes its place
+			q.remove(id)
+			t.forgotten++
+			continue
+		}
+		if id != not && env.Fleet.Index(t.ref(id)) >= 0 {
+			sum += t.weight(env.Now, id)
+		}
+		i++
+	}
+	if sum == 0 {
+		return 0, false
+	}
+	x, last := unit(env.Rand)*sum, uint32(0)
+	for _, id := range t.heard {
+		if id == not || env.Fleet.Index(t.ref(id)) < 0 {
+			continue
+		}
+		last = id
+		if x -= t.weight(env.Now, id); x < 0 {
+			break
+		}
+	}
+	return last, true
+}

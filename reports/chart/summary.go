@@ -1,0 +1,122 @@
+package chart
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"taillab/reports"
+)
+
+// OriginOf is the foot of every chart of a summary. Requests are those of all
+// cells.
+func OriginOf(s *reports.Summary) Origin {
+	o := Origin{Scenario: s.Scenario, Host: s.Host, Seed: s.Seed}
+	if s.Git != nil {
+		o.Commit = s.Git.Commit
+		if s.Git.Dirty && o.Commit != "" {
+			o.Commit = cut(o.Commit, 8) + "+"
+		}
+	}
+	for _, c := range s.Cells {
+		o.Requests += c.Requests
+		o.Seeds = max(o.Seeds, c.Seeds)
+	}
+	return o
+}
+
+// Label names the series a cell belongs to: its policy, and the swept axes other
+// than load.
+func Label(c reports.Cell) string {
+	var b strings.Builder
+	b.WriteString(c.Policy)
+	for _, k := range slices.Sorted(maps.Keys(c.Axes)) {
+		fmt.Fprintf(&b, ", %s %v", k, c.Axes[k])
+	}
+	return b.String()
+}
+
+// ByRate is true if the cells are told apart by arrival rate because some have no
+// load.
+func ByRate(cells []reports.Cell) bool {
+	return slices.ContainsFunc(cells, func(c reports.Cell) bool { return c.Load == nil })
+}
+
+// PlaceOf is where a cell stands on the axis of loads or rates.
+func PlaceOf(c reports.Cell, byRate bool) float64 {
+	if byRate || c.Load == nil {
+		return c.RateRPS
+	}
+	return *c.Load
+}
+
+// PlaceName says a place in words: "85% load" or "40/s".
+func PlaceName(x float64, byRate bool) string { return P99Input{Rate: byRate}.xLabel(x) }
+
+// P99Of collects P99 of all cells.
+func P99Of(s *reports.Summary) P99Input {
+	in := P99Input{Origin: OriginOf(s), Rate: ByRate(s.Cells)}
+	for _, c := range s.Cells {
+		in.X = append(in.X, PlaceOf(c, in.Rate))
+	}
+	slices.Sort(in.X)
+	in.X = slices.Compact(in.X)
+	index := map[string]int{}
+	for _, c := range s.Cells {
+		name := Label(c)
+		i, ok := index[name]
+		if !ok {
+			i = len(in.Series)
+			index[name] = i
+			in.Series = append(in.Series, P99Series{Label: name, Values: make([]Value, len(in.X))})
+		}
+		k, _ := slices.BinarySearch(in.X, PlaceOf(c, in.Rate))
+		in.Series[i].Values[k] = valueOf(c.P99MS, c.P99CI)
+	}
+	return in
+}
+
+func valueOf(v *float64, ci *reports.Interval) Value {
+	out := Value{V: v}
+	if ci != nil {
+		out.CI = &[2]float64{ci[0], ci[1]}
+	}
+	return out
+}
+
+// TailOf collects the tails of the cells at one place of the sweep.
+func TailOf(s *reports.Summary, at float64) TailInput {
+	byRate := ByRate(s.Cells)
+	in := TailInput{Origin: OriginOf(s), At: PlaceName(at, byRate)}
+	in.Requests = 0
+	for _, c := range s.Cells {
+		if cmp.Compare(PlaceOf(c, byRate), at) != 0 {
+			continue
+		}
+		in.Requests += c.Requests
+		bar := TailBar{Label: Label(c), P99: valueOf(c.P99MS, c.P99CI)}
+		if t := c.Tail; t != nil {
+			bar.Parts = [6]*float64{t.HeldMS, t.QuotaMS, t.NetworkMS, t.QueueMS, t.BatchMS, t.ServiceMS}
+		}
+		in.Bars = append(in.Bars, bar)
+		if len(c.Slowest) > 0 {
+			in.Slowest = append(in.Slowest, SlowRequest{Label(c), c.Slowest[0].LatencyMS, StepsText(c.Slowest[0].Steps)})
+		}
+	}
+	return in
+}
+
+// StepsText says the steps of a slow request in one line.
+func StepsText(steps []reports.SlowStep) string {
+	var parts []string
+	for _, s := range steps {
+		p := s.Step + " " + Latency(s.MS)
+		if s.Replica != nil {
+			p += fmt.Sprintf(" on replica %d", *s.Replica)
+		}
+		parts = append(parts, p)
+	}
+	return strings.Join(parts, ", ")
+}

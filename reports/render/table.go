@@ -1,0 +1,385 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"taillab/reports"
+)
+
+// Limits of the terminal output; what is beyond is counted, never dropped in
+// silence.
+const (
+	maxTableWarnings = 6
+	maxTableGates    = 20
+	minLabelWidth    = 8
+)
+
+// Table writes the summary for a terminal: the results at one load, best P99
+// first, then gates, warnings and where the report is. No line of the results is
+// wider than o.Width if dropping columns and shortening labels can help it.
+func Table(w io.Writer, s *reports.Summary, o Options) error {
+	v := newView(s, o)
+	t := terminal{o: o, v: v}
+	t.title()
+	if err := t.results(); err != nil {
+		return err
+	}
+	t.gates()
+	t.warnings()
+	t.ending()
+	_, err := w.Write(t.out.Bytes())
+	return err
+}
+
+// terminal collects the output.
+type terminal struct {
+	o   Options
+	v   view
+	out bytes.Buffer
+}
+
+// line writes one line without trailing blanks.
+func (t *terminal) line(s string) {
+	t.out.WriteString(strings.TrimRight(s, " "))
+	t.out.WriteByte('\n')
+}
+
+// asciiFor are the characters of ours that ASCII can imitate.
+var asciiFor = strings.NewReplacer("−", "-", "±", "+/-", "µ", "u", "…", "..", "×", "x", "–", "-", "·", "-",
+	"✓", "ok  ", "✗", "FAIL", "~", "?   ", "─", "-", "’", "'")
+
+// text makes a text safe for the terminal: no control characters, and nothing
+// beyond ASCII if that is asked.
+func (t *terminal) text(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if !t.o.ASCII {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r > 0x7e {
+			return '?'
+		}
+		return r
+	}, asciiFor.Replace(s))
+}
+
+// The ANSI styles used. Each only repeats what a sign or a word says already.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (t *terminal) paint(code, s string) string {
+	if !t.o.Color || s == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// title says what ran. It breaks where it does not fit.
+func (t *terminal) title() {
+	name, size, how := t.text(t.v.s.Scenario), t.text(t.v.size()), t.text(t.v.how())
+	if name == "" {
+		name = "(no name)"
+	}
+	one := name + "   " + size + "   " + how
+	if twwidth.Width(one) <= t.o.width() {
+		t.line(t.paint(bold, name) + one[len(name):])
+	} else {
+		t.line(t.paint(bold, name))
+		t.line("  " + size)
+		t.line("  " + how)
+	}
+	if !t.v.s.Complete && len(t.v.s.Cells) > 0 {
+		t.line(t.paint(yellow, "interrupted: only what had finished is shown"))
+	}
+	t.line("")
+}
+
+// results writes the table, dropping columns until it fits.
+func (t *terminal) results() error {
+	if len(t.v.rows) == 0 {
+		t.line("no results")
+		return nil
+	}
+	cols := t.v.columns()
+	for {
+		need, label := t.measure(cols)
+		over := need - t.o.width()
+		if over <= 0 {
+			return t.render(cols, label)
+		}
+		if i := nextToDrop(cols); i >= 0 {
+			cols = slices.Delete(cols, i, i+1)
+			continue
+		}
+		return t.render(cols, max(minLabelWidth, label-over))
+	}
+}
+
+// nextToDrop is the column that a narrow terminal loses first; -1 if all must
+// stay.
+func nextToDrop(cols []column) int {
+	best := -1
+	for i, c := range cols {
+		if c.drop > 0 && (best < 0 || c.drop > cols[best].drop) {
+			best = i
+		}
+	}
+	return best
+}
+
+// measure is the width of the table and that of its first column.
+func (t *terminal) measure(cols []column) (total, label int) {
+	for i, c := range cols {
+		w := twwidth.Width(t.header(i, c))
+		for _, r := range t.v.rows {
+			w = max(w, twwidth.Width(t.text(c.cell(r))))
+		}
+		if i == 0 {
+			label = w
+		}
+		total += w + padding
+	}
+	return total - 2, label // nothing stands right of the last column but its rule
+}
+
+// padding is the room around a column.
+const padding = 3
+
+// header names column i; the first one says which load is shown.
+func (t *terminal) header(i int, c column) string {
+	if i == 0 {
+		return t.text("at " + t.v.place())
+	}
+	return t.text(c.name)
+}
+
+// shorten cuts a text to a width in columns.
+func (t *terminal) shorten(s string, w int) string {
+	if twwidth.Width(s) <= w {
+		return s
+	}
+	if t.o.ASCII {
+		return twwidth.Truncate(s, w, "..")
+	}
+	return twwidth.Truncate(s, w, "…")
+}
+
+func (t *terminal) render(cols []column, label int) error {
+	var b bytes.Buffer
+	table := newTable(&b, len(cols), t.o.ASCII)
+	head := make([]string, len(cols))
+	best := make([]int, len(cols))
+	for i, c := range cols {
+		head[i] = t.header(i, c)
+		if i > 0 && i < len(cols) {
+			head[i] = t.shorten(head[i], max(12, label))
+		}
+		best[i] = t.v.bestRow(c)
+	}
+	table.Header(head)
+	for k, r := range t.v.rows {
+		row := make([]string, len(cols))
+		for i, c := range cols {
+			row[i] = t.text(c.cell(r))
+			switch {
+			case i == 0:
+				row[i] = t.shorten(row[i], label)
+			case best[i] == k:
+				row[i] = t.paint(bold, row[i])
+			}
+		}
+		if err := table.Append(row); err != nil {
+			return fmt.Errorf("table of results: %w", err)
+		}
+	}
+	if err := table.Render(); err != nil {
+		return fmt.Errorf("table of results: %w", err)
+	}
+	for _, l := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
+		if strings.HasPrefix(l, rule(t.o.ASCII)) { // the rule ends with the last column
+			l = strings.TrimSuffix(l, strings.Repeat(rule(t.o.ASCII), 2))
+		}
+		t.line(l)
+	}
+	return nil
+}
+
+// rule is the character of the line below the header.
+func rule(ascii bool) string {
+	if ascii {
+		return "-"
+	}
+	return "─"
+}
+
+// newTable is a table without frame: one line below the header.
+func newTable(w io.Writer, cols int, ascii bool) *tablewriter.Table {
+	symbols := tw.NewSymbolCustom("rule").WithRow(rule(ascii)).WithColumn("").WithCenter(rule(ascii)).
+		WithMidLeft("").WithMidRight("").WithHeaderLeft("").WithHeaderMid("").WithHeaderRight("")
+	align := tw.MakeAlign(cols, tw.AlignRight)
+	if cols > 0 {
+		align[0] = tw.AlignLeft
+	}
+	cell := tw.CellConfig{
+		Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone, AutoFormat: tw.Off},
+		Alignment:  tw.CellAlignment{PerColumn: align},
+		// Widths are computed from the global padding alone, so it must be the same for all.
+		Padding: tw.CellPadding{Global: tw.Padding{Left: " ", Right: "  ", Overwrite: true}},
+	}
+	return tablewriter.NewTable(w,
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders: tw.Border{Left: tw.Off, Right: tw.Off, Top: tw.Off, Bottom: tw.Off},
+			Symbols: symbols,
+			Settings: tw.Settings{
+				Separators: tw.Separators{BetweenColumns: tw.Off, BetweenRows: tw.Off},
+				Lines:      tw.Lines{ShowHeaderLine: tw.On, ShowTop: tw.Off, ShowBottom: tw.Off},
+			},
+		})),
+		tablewriter.WithConfig(tablewriter.Config{Header: cell, Row: cell}),
+		tablewriter.WithHeaderAutoFormat(tw.Off), // else "P99 ms" becomes "P 99 MS"
+		tablewriter.WithEastAsian(tw.Off),        // else the locale decides how wide a dash is
+		tablewriter.WithTrimSpace(tw.Off),
+	)
+}
+
+var verdictColour = map[reports.Verdict]string{
+	reports.Pass: green, reports.Fail: red, reports.Inconclusive: yellow, reports.Invalid: yellow,
+}
+
+// gates lists the verdicts. Of many, passed ones are only counted.
+func (t *terminal) gates() {
+	all := t.v.s.Gates
+	if len(all) == 0 {
+		return
+	}
+	shown, hidden := all, 0
+	if len(all) > maxTableGates {
+		shown = slices.DeleteFunc(slices.Clone(all), func(g reports.Gate) bool { return g.Verdict == reports.Pass })
+		hidden = len(all) - len(shown)
+	}
+	names := 0
+	for _, g := range shown {
+		names = max(names, twwidth.Width(t.text(gateName(g))))
+	}
+	names = min(names, t.o.width()/2)
+	t.line("")
+	t.line("gates")
+	for _, g := range shown {
+		m := t.paint(verdictColour[g.Verdict], t.text(mark(g.Verdict)))
+		if t.o.ASCII && g.Verdict == reports.Invalid {
+			m = "!!  "
+		}
+		name, text := t.text(gateName(g)), t.text(gateText(g))
+		head := "  " + m + " " + name
+		gap := names - twwidth.Width(name)
+		if gap >= 0 && twwidth.Width(head)+gap+3+twwidth.Width(text) <= t.o.width() {
+			t.line(head + strings.Repeat(" ", gap) + "   " + text)
+			continue
+		}
+		t.line(head)
+		for _, l := range wrapText(text, t.o.width()-8) {
+			t.line("        " + l)
+		}
+	}
+	if hidden > 0 {
+		t.line(t.text(fmt.Sprintf("  ✓ %d more passed", hidden)))
+	}
+}
+
+// warnings are numbered notes.
+func (t *terminal) warnings() {
+	all := notes(t.v.s)
+	if len(all) == 0 {
+		return
+	}
+	t.line("")
+	t.line("warnings")
+	for i, n := range all[:min(len(all), maxTableWarnings)] {
+		head := fmt.Sprintf("  %d ", i+1)
+		for k, l := range wrapText(t.text(n.code+": "+n.text), t.o.width()-len(head)) {
+			if k > 0 {
+				head = strings.Repeat(" ", len(head))
+			}
+			t.line(head + l)
+		}
+	}
+	if n := len(all) - maxTableWarnings; n > 0 {
+		t.line(t.text(fmt.Sprintf("  … and %d more: see the report", n)))
+	}
+}
+
+// ending is the tally, where the report is, and how to repeat the run.
+func (t *terminal) ending() {
+	tally := t.text(tallyGates(t.v.s))
+	var tails []string
+	if t.o.ReportPath != "" {
+		tails = append(tails, "report  "+t.text(t.o.ReportPath))
+	}
+	if t.o.AgainCommand != "" {
+		tails = append(tails, "again   "+t.text(t.o.AgainCommand))
+	}
+	if len(t.v.s.Gates) == 0 && len(tails) > 0 {
+		tally = ""
+	}
+	t.line("")
+	indent := ""
+	if tally != "" {
+		indent = strings.Repeat(" ", twwidth.Width(tally)+3)
+	}
+	wide := slices.ContainsFunc(tails, func(s string) bool { return twwidth.Width(indent+s) > t.o.width() })
+	painted := t.paint(verdictColour[t.v.s.Verdict], tally)
+	switch {
+	case wide && tally != "":
+		for _, l := range wrapText(tally, t.o.width()) {
+			t.line(t.paint(verdictColour[t.v.s.Verdict], l))
+		}
+		indent = ""
+	case len(tails) > 0 && tally != "":
+		t.line(painted + "   " + tails[0])
+		tails = tails[1:]
+	case tally != "":
+		t.line(painted)
+	}
+	for _, l := range tails {
+		t.line(indent + l)
+	}
+}
+
+// wrapText breaks a text at blanks; a word wider than w stays whole.
+func wrapText(s string, w int) []string {
+	var out []string
+	cur := ""
+	for _, word := range strings.Fields(s) {
+		if cur != "" && twwidth.Width(cur)+1+twwidth.Width(word) > w {
+			out = append(out, cur)
+			cur = ""
+		}
+		if cur != "" {
+			cur += " "
+		}
+		cur += word
+	}
+	if cur != "" {
+		out = append(out, cur)
+	}
+	return out
+}

@@ -1,0 +1,207 @@
+package reports
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ManifestSchema is the schema name of Manifest.
+const ManifestSchema = "taillab/manifest/v1"
+
+// The states of a run directory.
+const (
+	RunComplete    = "complete"
+	RunInterrupted = "interrupted"
+	RunFailed      = "failed"
+)
+
+// Manifest says what a run directory is and what its files are.
+type Manifest struct {
+	Schema      string            `json:"schema"`
+	Status      string            `json:"status"` // complete, interrupted or failed
+	ToolVersion string            `json:"tool_version"`
+	Git         *Git              `json:"git,omitempty"`
+	Host        string            `json:"host"` // sim or live
+	Machine     Machine           `json:"machine"`
+	Command     []string          `json:"command"`
+	Files       map[string]string `json:"files"` // path in the directory → SHA-256, hex
+}
+
+// RunWriter fills a run directory. Everything is written to `<dir>.partial`;
+// Finish adds the manifest and renames it.
+type RunWriter struct {
+	partial string
+	final   string
+	files   map[string]string
+}
+
+// CreateRun makes `<out>/<scenario>/<stamp>.partial`; the stamp is started in
+// UTC, with a numeric suffix if that directory exists.
+func CreateRun(out, scenario string, started time.Time) (*RunWriter, error) {
+	parent := filepath.Join(out, FileSafe(scenario))
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return nil, fmt.Errorf("create run directory: %w", err)
+	}
+	stamp := filepath.Join(parent, started.UTC().Format("2006-01-02T15-04-05Z"))
+	for n := 1; ; n++ {
+		final := stamp
+		if n > 1 {
+			final += "-" + strconv.Itoa(n)
+		}
+		err := os.Mkdir(final+".partial", 0o777)
+		switch {
+		case errors.Is(err, fs.ErrExist):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("create run directory: %w", err)
+		}
+		// Looked up after the claim: another run may have been renamed just before it.
+		if _, err := os.Lstat(final); err == nil {
+			_ = os.Remove(final + ".partial") // empty and ours; a leftover does no harm
+			continue
+		}
+		return &RunWriter{partial: final + ".partial", final: final, files: map[string]string{}}, nil
+	}
+}
+
+// ID is the name of the finished directory: the run_id of the summary.
+func (w *RunWriter) ID() string { return filepath.Base(w.final) }
+
+// Dir is the path of the finished directory.
+func (w *RunWriter) Dir() string { return w.final }
+
+// Partial is the path that is being written.
+func (w *RunWriter) Partial() string { return w.partial }
+
+// Write stores one file under a path with slashes, relative to the directory.
+func (w *RunWriter) Write(path string, data []byte) error {
+	local := filepath.FromSlash(path)
+	if !filepath.IsLocal(local) {
+		return fmt.Errorf("write run directory: %q leaves it", path)
+	}
+	at := filepath.Join(w.partial, local)
+	if err := os.MkdirAll(filepath.Dir(at), 0o777); err != nil {
+		return fmt.Errorf("write run directory: %w", err)
+	}
+	if err := os.WriteFile(at, data, 0o666); err != nil {
+		return fmt.Errorf("write run directory: %w", err)
+	}
+	w.files[filepath.ToSlash(filepath.Clean(local))] = digest(data)
+	return nil
+}
+
+// WriteHists stores the histograms of one run as hist/<cell>.<seed>.hlog; cell is
+// a name from CellFiles.
+func (w *RunWriter) WriteHists(cell string, seed int, hists []TaggedHist, interval time.Duration) error {
+	var b bytes.Buffer
+	if err := WriteHlog(&b, hists, interval); err != nil {
+		return err
+	}
+	return w.Write(histPath(cell, seed), b.Bytes())
+}
+
+func histPath(cell string, seed int) string {
+	return "hist/" + cell + "." + strconv.Itoa(seed) + ".hlog"
+}
+
+// WriteSummary stores summary.json.
+func (w *RunWriter) WriteSummary(s *Summary) error {
+	data, err := encodeJSON(s)
+	if err != nil {
+		return fmt.Errorf("write summary.json: %w", err)
+	}
+	return w.Write("summary.json", data)
+}
+
+// encodeJSON is the one form of JSON in a run directory: two blanks, one newline
+// at the end, no HTML escapes.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// Finish writes manifest.json (schema and files are filled in) and renames the
+// directory. It returns the final path.
+func (w *RunWriter) Finish(m Manifest) (string, error) {
+	m.Schema, m.Files = ManifestSchema, w.files
+	if m.Command == nil {
+		m.Command = []string{}
+	}
+	data, err := encodeJSON(m)
+	if err != nil {
+		return "", fmt.Errorf("write manifest.json: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(w.partial, "manifest.json"), data, 0o666); err != nil {
+		return "", fmt.Errorf("write manifest.json: %w", err)
+	}
+	if err := os.Rename(w.partial, w.final); err != nil {
+		return "", fmt.Errorf("finish run directory: %w", err)
+	}
+	return w.final, nil
+}
+
+// Discard removes the partial directory.
+func (w *RunWriter) Discard() error { return os.RemoveAll(w.partial) }
+
+// FileSafe reduces a name to [a-z0-9._-], never empty, hidden or long.
+func FileSafe(name string) string {
+	s := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, name)
+	s = strings.TrimLeft(s, ".-")
+	if len(s) > 80 {
+		s = s[:80]
+	}
+	s = strings.TrimRight(s, ".") // Windows drops a final dot
+	if s == "" {
+		return "x"
+	}
+	return s
+}
+
+// CellFiles names the files of cells: `policy-load`, file-safe, made unique by a
+// numeric suffix in the order given.
+func CellFiles(cells []Cell) []string {
+	out, used := make([]string, len(cells)), map[string]bool{}
+	for i := range cells {
+		name := cells[i].Policy
+		if cells[i].Load != nil {
+			name += "-" + number(*cells[i].Load)
+		}
+		name = FileSafe(name)
+		unique := name
+		for n := 2; used[unique]; n++ {
+			unique = name + "-" + strconv.Itoa(n)
+		}
+		used[unique] = true
+		out[i] = unique
+	}
+	return out
+}

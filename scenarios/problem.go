@@ -1,0 +1,72 @@
+package scenarios
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Problem is one thing wrong with a scenario: where, what, and what to do.
+type Problem struct {
+	File      string `json:"file"`       // as the user named it; "--set PATH=VALUE" for a flag
+	Line      int    `json:"line"`       // from 1; 0 when the problem has no place in a text
+	Column    int    `json:"column"`     // from 1, in characters
+	EndColumn int    `json:"end_column"` // just behind the last character
+	Path      string `json:"path"`       // key path, e.g. "fleet.replicas"
+	Message   string `json:"message"`
+	Hint      string `json:"hint"`
+}
+
+// Error is the problem on one line.
+func (p Problem) Error() string {
+	s := p.where() + p.Message
+	if p.Hint != "" {
+		s += " (" + p.Hint + ")"
+	}
+	return s
+}
+
+func (p Problem) where() string {
+	switch {
+	case p.File == "":
+		return ""
+	case p.Line == 0:
+		return p.File + ": "
+	}
+	return fmt.Sprintf("%s:%d:%d: ", p.File, p.Line, p.Column)
+}
+
+// problemList collects problems, each once: axis points decode the same keys again.
+type problemList struct {
+	list []Problem
+	seen map[Problem]bool
+}
+
+func (l *problemList) add(p Problem) {
+	if l.seen[p] {
+		return
+	}
+	if l.seen == nil {
+		l.seen = map[Problem]bool{}
+	}
+	l.seen[p] = true
+	l.list = append(l.list, p)
+}
+
+// at reports a problem at a node.
+func (l *problemList) at(n *node, path, hint, format string, args ...any) {
+	p := n.place()
+	p.Path, p.Hint, p.Message = path, hint, fmt.Sprintf(format, args...)
+	l.add(p)
+}
+
+// sorted returns the problems in order of place; those of flags come last.
+func (l *problemList) sorted() []Problem {
+	slices.SortStableFunc(l.list, func(a, b Problem) int {
+		if a.Line == 0 || b.Line == 0 {
+			return cmp.Compare(b.Line, a.Line)
+		}
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return l.list
+}

@@ -1,0 +1,178 @@
+package scenarios
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Key is one row of the key registry: a key that a scenario may hold.
+type Key struct {
+	Path    string `json:"path"` // "S." stands for services.NAME. or, with one service, the top level
+	Type    string `json:"type"`
+	Default string `json:"default"`
+	Range   string `json:"range"`
+	About   string `json:"about"`
+	Later   bool   `json:"later"` // known, but not available in this version
+}
+
+// Keys lists every key in the order of the documents.
+func Keys() []Key {
+	out := topKeys()
+	out = append(out, workloadKeys()...)
+	out = append(out, fleetKeys()...)
+	out = append(out, serviceKeys()...)
+	return append(out, runKeys()...)
+}
+
+// registered is the list of keys, made once.
+var registered = sync.OnceValue(Keys)
+
+// childKeys returns the keys below a path: those that work, and those that are
+// known but not available. A path that begins with "S" means a service's block
+// only; any other means the top level, where "S." may be left out.
+func childKeys(path string) (valid, later []string) {
+	short := path != "S" && !strings.HasPrefix(path, "S.")
+	for _, k := range registered() {
+		name, deeper, ok := childOf(k.Path, path)
+		if !ok && short {
+			name, deeper, ok = childOf(strings.TrimPrefix(k.Path, "S."), path)
+		}
+		switch {
+		case !ok || slices.Contains(valid, name) || name == "S":
+		case k.Later && !deeper:
+			later = append(later, name)
+		default:
+			valid = append(valid, name)
+		}
+	}
+	return valid, later
+}
+
+// childOf returns the key that follows path in the row, and whether more follows it.
+func childOf(row, path string) (name string, deeper, ok bool) {
+	if path != "" {
+		below, found := strings.CutPrefix(row, path)
+		if !found {
+			return "", false, false
+		}
+		if row, found = strings.CutPrefix(strings.TrimPrefix(below, "[]"), "."); !found {
+			return "", false, false
+		}
+	} else if strings.HasPrefix(row, "S.") {
+		row = strings.TrimPrefix(row, "S.")
+	}
+	name, _, deeper = strings.Cut(row, ".")
+	return strings.TrimSuffix(name, "[]"), deeper, true
+}
+
+func key(path, kind, def, rng, about string) Key {
+	return Key{Path: path, Type: kind, Default: def, Range: rng, About: about}
+}
+
+// later marks keys that belong to parts this version does not have.
+func later(paths ...string) []Key {
+	var out []Key
+	for _, p := range paths {
+		out = append(out, Key{Path: p, Later: true, About: "not available in this version"})
+	}
+	return out
+}
+
+func topKeys() []Key {
+	return append([]Key{
+		key("version", "int", "", "1", "version of the scenario format; required"),
+		key("name", "string", "", "[a-z0-9-]{1,64}", "name of the scenario; required"),
+		key("about", "string", `""`, "", "what the scenario shows"),
+		key("allow_overload", "bool", "false", "", "permits a load of 1 or more"),
+		key("allow_closed", "bool", "false", "", "permits open-loop gates on closed-loop arrivals"),
+	}, later("quota", "cluster", "live")...)
+}
+
+func workloadKeys() []Key {
+	return append([]Key{
+		key("workload.arrivals", "name or {KIND: …}", "poisson", "poisson constant gamma weibull mmpp onoff diurnal trace, or a preset", "when requests come; each KIND with its own keys"),
+		key("workload.load", "number", "none", "(0, 1); ≥ 1 with allow_overload", "offered load in place of a rate; not beside sweep.load"),
+		key("workload.input", "DIST of tokens", "1", "", "prompt length"),
+		key("workload.output", "DIST of tokens", "1", "", "answer length"),
+		key("workload.demand", "DIST of durations", "", "", "service demand at speed 1; required without fleet.gpu, an error beside it"),
+		key("workload.pairs", "file or preset", "none", "", "(input, output) rows sampled together"),
+		key("workload.copula", "number", "0", "[-0.99, 0.99]", "rank correlation of input and output"),
+		key("workload.tenants", "{n, zipf | weights} or list of {name, share, group, class, priority, rate, input, output}", "one", "n 1…1,000,000, zipf [0, 5]", "who sends the requests"),
+		key("workload.models", "list of {name, weight, service}", "one", "", "popularity mix; service is required with several services"),
+		key("workload.class", "string", `""`, "", "class of the requests"),
+		key("workload.priority", "int", "0", "-128…127", "priority of the requests; higher first"),
+		key("workload.deadline", "DIST of durations", "none", "", "deadline counted from the arrival"),
+		key("workload.modulate", "list of {step | ramp | burst}", "none", "", "changes of the rate over time"),
+		key("frontends.count", "int", "1", "1…10,000", "front ends"),
+		key("frontends.split", "enum", "uniform", "uniform sticky skewed", "which front end a request meets; sticky: by tenant"),
+		key("frontends.skew", "number", "1", "[0, 5]", "exponent of skewed"),
+	}, later("workload.prefix", "workload.sessions")...)
+}
+
+func fleetKeys() []Key {
+	return append([]Key{
+		key("S.fleet.replicas", "int", "", "1…2,000,000", "size of the fleet; this or groups"),
+		key("S.fleet.groups", "list of {replicas, keys from gpu to straggler}", "", "", "replicas of several kinds; this or replicas"),
+		key("S.fleet.gpu", "preset or profile {kind, …}", "none", "taillab list gpus", "latency model; without it requests bring workload.demand"),
+		key("S.fleet.slots", "int", "the profile's, else 1", "1…4096 (batch models: 64)", "concurrent batches or requests of a replica"),
+		key("S.fleet.max_batch", "int", "the profile's, else 1", "1…4096", "most requests of a batch"),
+		key("S.fleet.max_delay", "duration", "0", "[0, 10s]", "longest wait for a fuller batch"),
+		key("S.fleet.queue", "enum", "fcfs", "fcfs lifo ps priority edf sjf", "queue discipline of a replica; sjf needs oracle: true"),
+		key("S.fleet.queue_limit", "int", "none", "≥ 0", "most requests waiting at a replica"),
+		key("S.fleet.queue_timeout", "duration", "none", "> 0", "longest wait in a replica's queue"),
+		key("S.fleet.oracle", "bool", "false", "", "permits a discipline that knows the true work"),
+		key("S.fleet.speed", "number", "1", "(0, 1000]", "1 = as the model says"),
+		key("S.fleet.weight", "number", "1", "≥ 0", "what weighted policies read"),
+		key("S.fleet.labels", "map of strings", "{}", "", "what policies and reports may name"),
+		key("S.fleet.noise", "{sigma, per}", "the profile's", "sigma [0, 2], per request batch", "lognormal factor of mean 1"),
+		key("S.fleet.straggler", "{prob, factor, fast_for, slow_for}", "0, 10, none", "prob [0, 1], factor [1, 1000]", "rare slowness"),
+		key("S.fleet.extrapolate", "enum", "warn", "warn error", "what a point outside a table does"),
+	}, later("S.fleet.preferred", "S.fleet.engine", "S.fleet.throttle", "S.fleet.pause", "S.fleet.interference", "S.fleet.mig", "S.fleet.p2p",
+		"S.fleet.workers", "S.fleet.lifecycle", "S.fleet.reclaim")...)
+}
+
+func serviceKeys() []Key {
+	return append([]Key{
+		key("services.NAME", "{fleet, network, discovery, policies}", "", "", "several services, each with its own block; with one, its keys may stand at the top level"),
+		key("S.network", "{request, response, report, probe, membership, ask: {delay, loss, duplicate, reorder}} or name", "none", "none datacentre; shares [0, 1)", "one way per message; a probe and an ask pay two legs"),
+		key("S.discovery.delay", "duration", "0", "≥ 0", "until a planned change is known"),
+		key("S.discovery.jitter", "duration", "0", "≥ 0", "added to delay, uniform in [0, jitter]"),
+		key("S.discovery.detect", "enum", "reset", "never reset health", "how a dead replica is noticed"),
+		key("S.discovery.period", "duration", "5s", "> 0", "of being marked down; of health checks"),
+		key("S.discovery.misses", "int", "3", "≥ 1", "missed health checks in a row"),
+		key("S.policies.balance", "policy", "random", "taillab list policies", "where a request goes; a list is swept"),
+		key("S.policies.autoscale", "policy", "none", "none", "how many replicas there should be"),
+		key("policies.quota", "policy", "none", "none", "whether a request may go now"),
+		key("policies.share", "policy", "fcfs", "fcfs", "order of those that wait for quota"),
+		key("policies.graph", "policy", "none", "none", "what runs next in a request graph"),
+		key("policies.schedule", "policy", "none", "none", "which node a pod gets"),
+	}, later("S.hold", "S.reporter")...)
+}
+
+func runKeys() []Key {
+	return append([]Key{
+		key("faults[].at", "duration", "", "≥ 0", "when it happens; this or every"),
+		key("faults[].every", "duration", "", "> 0", "mean of the exponential gaps, drawn per target"),
+		key("faults[].for", "duration or [lo, hi]", "to the end", "> 0", "how long it lasts"),
+		key("faults[].target", "{replica | frontend: id, list or all, service}", "", "", "whom it hits"),
+		key("faults[].kind", "enum", "", strings.Join(faultKinds(), " "), "what happens"),
+		key("faults[].factor", "number", "", "> 1", "slow: how many times as long"),
+		key("faults[].code", "int", "503", "400…599", "error: status of the answer"),
+		key("faults[].share", "share", "1", "(0, 1]", "of the requests or messages it hits"),
+		key("faults[].delay", "duration", "", "> 0", "delay_report: added to the delay"),
+		key("sweep.load", "list of numbers", "none", "as workload.load", "offered loads"),
+		key("sweep.seeds", "int", "10", "1…10,000", "replications of every cell"),
+		key("sweep.NAME", "{path, values} or list for rate and demand", "", "any scalar path", "a further axis"),
+		key("measure.requests", "int", "30,000; a trace: its rows", "1…1,000,000,000", "arrivals, warm-up included"),
+		key("measure.horizon", "duration", "none", "> 0", "arrivals until then, in place of requests"),
+		key("measure.warmup", "share or duration", "10%", "[0, 1)", "discarded start"),
+		key("measure.drain", "duration", "10 × P99, at most 60s", "> 0", "cap on waiting for the last requests, simulated"),
+		key("measure.slo.latency", "duration", "none", "> 0", "goodput counts requests within all of slo"),
+		key("measure.slo.ttft", "duration", "none", "> 0", "time to the first token"),
+		key("measure.slo.tpot", "duration", "none", "> 0", "time per output token"),
+		key("measure.tape", "on or off", "off", "", "record every policy call"),
+		key("measure.transient", "bool", "false", "", "no steady state: forbids latency gates"),
+		key("gates[]", "string", "none", "", "pass or fail rules"),
+	}, later("measure.precision", "measure.max_seeds", "measure.live")...)
+}

@@ -1,0 +1,167 @@
+package scenarios
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"taillab/workloads"
+)
+
+// MainService is the name of the one service of a scenario without services.
+const MainService = "main"
+
+// serviceDraft is a service with the policies that are swept over it.
+type serviceDraft struct {
+	Service
+	path    string // "" or "services.NAME"
+	balance []policyDraft
+	written bool // policies.balance stands in the file
+}
+
+// sugarKeys may stand at the top level in place of services.
+func sugarKeys() []string { return []string{"fleet", "network", "discovery", "hold", "reporter"} }
+
+// services decodes both forms: services: {…}, or the keys of one at the top level.
+func (d *decoder) services(root block, demand bool, cat catalog) []serviceDraft {
+	list := root.get("services")
+	policies := root.get("policies")
+	if list == nil {
+		return []serviceDraft{d.service(root, "", MainService, demand, cat)}
+	}
+	for _, key := range sugarKeys() {
+		if n := root.get(key); n != nil {
+			d.ps.at(n.key, key, "move it below services."+anyKey(list)+", or leave services out", "%s stands beside services", key)
+		}
+	}
+	for _, key := range []string{"balance", "autoscale"} {
+		if n := policies.get(key); n != nil {
+			d.ps.at(n.key, "policies."+key, "move it below services."+anyKey(list)+".policies, or leave services out", "policies.%s stands beside services", key)
+		}
+	}
+	if list.kind != mapNode || len(list.keys) == 0 {
+		d.wrongKind(list, "services", "a map of services", "such as {chat: {fleet: {…}}}")
+		return nil
+	}
+	var out []serviceDraft
+	for i, k := range list.keys {
+		path := join("services", k.text)
+		d.checkName(k, path, "the service")
+		b := d.block(list.items[i], path, "S")
+		if b.n != nil {
+			out = append(out, d.service(b, path, k.text, demand, cat))
+		}
+	}
+	return out
+}
+
+func anyKey(n *node) string {
+	if n.kind == mapNode && len(n.keys) > 0 {
+		return n.keys[0].text
+	}
+	return "NAME"
+}
+
+// checkName wants a name that gates can hold.
+func (d *decoder) checkName(k *node, path, what string) {
+	if k.text == "" || strings.ContainsAny(k.text, " \t\n()*,<>/=") {
+		d.ps.at(k, path, "leave out blanks and ()*,<>/=", "%s %q cannot be named in a gate", what, k.text)
+	}
+}
+
+func (d *decoder) service(b block, path, name string, demand bool, cat catalog) serviceDraft {
+	s := serviceDraft{path: path}
+	s.Name = name
+	if b.get("fleet") == nil {
+		d.ps.at(b.n, b.at("fleet"), "such as fleet: {replicas: 8, gpu: h100-8b}", "%s is missing: nothing serves the requests", b.at("fleet"))
+	} else {
+		s.Groups = d.fleet(b.get("fleet"), b.at("fleet"), demand)
+	}
+	s.Network = d.network(b.get("network"), b.at("network"))
+	s.Discovery = d.discovery(b.get("discovery"), b.at("discovery"))
+	registered := "S.policies"
+	if path == "" {
+		registered = "policies"
+	}
+	p := d.block(b.get("policies"), b.at("policies"), registered)
+	for key, only := range map[string]string{"autoscale": "none", "quota": "none", "share": "fcfs", "graph": "none", "schedule": "none"} {
+		if n := p.get(key); n != nil && textOf(n) != only {
+			d.ps.at(n, p.at(key), "remove it", "%s other than %s is not available in this version", p.at(key), only)
+		}
+	}
+	s.written = p.get("balance") != nil
+	s.balance = d.policyList(p.get("balance"), p.at("balance"), "balance", cat)
+	return s
+}
+
+// datacentre is the one-way delay between machines of a data centre: lognormal,
+// mean 0.25 ms, σ of the logarithm 0.3.
+func datacentre() Link {
+	return Link{Delay: workloads.Dist{Kind: "lognormal", Mean: millis(0.25), CV: math.Sqrt(math.Expm1(0.3 * 0.3))}}
+}
+
+func (d *decoder) network(n *node, path string) Network {
+	var net Network
+	if n == nil {
+		return net
+	}
+	links := []struct {
+		key string
+		dst *Link
+	}{{"request", &net.Request}, {"response", &net.Response}, {"report", &net.Report}, {"probe", &net.Probe}, {"membership", &net.Membership}, {"ask", &net.Ask}}
+	if n.kind == scalarNode {
+		switch n.text {
+		case "none":
+		case "datacentre":
+			for _, l := range links {
+				*l.dst = datacentre()
+			}
+		default:
+			d.ps.at(n, path, Suggest(n.text, []string{"none", "datacentre"}, ""), "no network called %q", n.text)
+		}
+		return net
+	}
+	var keys []string
+	for _, l := range links {
+		keys = append(keys, l.key)
+	}
+	b := d.open(n, path, keys...)
+	for _, l := range links {
+		if m := b.get(l.key); m != nil {
+			*l.dst = d.link(m, b.at(l.key))
+		}
+	}
+	return net
+}
+
+func (d *decoder) link(n *node, path string) (l Link) {
+	b := d.open(n, path, "delay", "loss", "duplicate", "reorder")
+	if at := b.get("delay"); at != nil {
+		l.Delay = d.dist(at, b.at("delay"), workloads.Durations)
+		for _, p := range l.Delay.Check(workloads.Durations) {
+			d.ps.at(find(at, p.Path), join(b.at("delay"), p.Path), p.Hint, "%s: %s", b.at("delay"), p.Msg)
+		}
+	}
+	share := span{lo: 0, hi: 1, below: true}
+	b.share("loss", &l.Loss, share)
+	b.share("duplicate", &l.Duplicate, share)
+	b.share("reorder", &l.Reorder, share)
+	return l
+}
+
+func (d *decoder) discovery(n *node, path string) Discovery {
+	out := Discovery{Detect: DetectReset, Period: 5 * time.Second, Misses: 3}
+	b := d.block(n, path, "discovery")
+	b.duration("delay", &out.Delay, 0, 0, false)
+	b.duration("jitter", &out.Jitter, 0, 0, false)
+	b.enum("detect", &out.Detect, DetectNever, DetectReset, DetectHealth)
+	b.duration("period", &out.Period, 0, 0, true)
+	b.integer("misses", &out.Misses, 1, unbounded)
+	return out
+}
+
+// serviceIndex finds a service by name.
+func serviceIndex(list []serviceDraft, name string) int {
+	return slices.IndexFunc(list, func(s serviceDraft) bool { return s.Name == name })
+}

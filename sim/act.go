@@ -1,0 +1,258 @@
+package sim
+
+import (
+	"taillab/policies"
+	"taillab/policies/balance"
+	"taillab/policies/flow"
+	"taillab/sim/gpu"
+)
+
+// act carries out what front end k asked for.
+func (l *lab) act(k int) {
+	for i := range l.out.List { // carrying out asks for nothing new
+		a := &l.out.List[i]
+		switch a.Kind {
+		case flow.ActSend:
+			l.send(k, a)
+		case flow.ActClose:
+			l.closed(k, a)
+		case flow.ActProbe:
+			l.sendProbe(k, a)
+		case flow.ActTell:
+			l.sendTell(a)
+		case flow.ActWake:
+			l.post(a.At, l.id.wakeFront, envelope{service: a.Service, front: uint32(k), gen: l.fronts[k].gen, arg: a.Arg})
+		case flow.ActCancel:
+			l.sendCancel(k, a)
+		}
+	}
+	l.out.Reset()
+}
+
+// send puts an attempt on the wire.
+func (l *lab) send(k int, a *flow.Action) {
+	now := l.now()
+	r := l.fronts[k].slots[a.Slot]
+	i := l.newAttempt()
+	l.atts[i] = attempt{req: r, older: l.reqs[r].first, front: uint32(k), gen: l.fronts[k].gen, slot: a.Slot,
+		ref: a.Ref, sent: now, reached: now, finished: now, svc: a.Service, n: a.N, first: -1}
+	l.reqs[r].first = i + 1
+	s := &l.svcs[a.Service]
+	s.sent++
+	if s.truth != nil {
+		s.truth.transit(a.Ref.ID, 1)
+	}
+	d, lost, _ := s.request.send()
+	if lost { // the sender notices after a round trip
+		if s.truth != nil {
+			s.truth.transit(a.Ref.ID, -1)
+		}
+		l.atts[i].outcome = policies.Lost
+		l.eng.Schedule(At(now+d+s.response.delay()), l.id.respond, uint64(i))
+		return
+	}
+	l.eng.Schedule(At(now+d), l.id.deliver, uint64(i))
+}
+
+// deliver hands an attempt to its replica.
+func (l *lab) deliver(i uint32) {
+	now := l.now()
+	a := &l.atts[i]
+	s := &l.svcs[a.svc]
+	r := a.ref.ID
+	c := &s.state[r]
+	a.reached, a.finished = now, now
+	if s.truth != nil {
+		s.truth.transit(r, -1)
+	}
+	if c.down > 0 {
+		l.fail(i, policies.Refused)
+		return
+	}
+	for _, f := range c.fails {
+		if l.roll(f.share) {
+			l.fail(i, f.outcome)
+			return
+		}
+	}
+	q := &l.reqs[a.req]
+	a.inside = true
+	s.inside++
+	it := gpu.Item{ID: i, Demand: q.demand, Input: q.input, Output: q.output, Deadline: q.deadline,
+		Class: q.class, Priority: q.priority, Factor: q.factor}
+	due := s.pool.Accept(now, r, it, &l.ev)
+	s.truth.accept(r, q)
+	if s.half != nil && s.half.Wants(balance.ReplicaAccepted) {
+		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: a.front, Req: q.id})
+	}
+	l.happened(int(a.svc), r)
+	l.arm(int(a.svc), r, due)
+}
+
+// fail answers an attempt without serving it.
+func (l *lab) fail(i uint32, class policies.Outcome) {
+	a := &l.atts[i]
+	a.outcome, a.finished = class, l.now()
+	l.answer(i)
+}
+
+// arm files the next instant of a replica.
+func (l *lab) arm(svc int, r uint32, due gpu.Due) {
+	s := &l.svcs[svc]
+	if s.due[r] == due.At && s.dueTimer[r] == due.Timer {
+		return
+	}
+	s.due[r], s.dueTimer[r] = due.At, due.Timer
+	if due.At == gpu.Never {
+		return
+	}
+	h := l.id.settle
+	if due.Timer {
+		h = l.id.expire
+	}
+	l.eng.Schedule(At(due.At), h, uint64(svc)<<32|uint64(r))
+}
+
+// settle is an instant at which work ends in a replica.
+func (l *lab) settle(arg uint64) { l.advance(arg, false) }
+
+// expire is an instant at which a delay ends in a replica.
+func (l *lab) expire(arg uint64) { l.advance(arg, true) }
+
+func (l *lab) advance(arg uint64, timer bool) {
+	svc, r := int(arg>>32), uint32(arg)
+	s, now := &l.svcs[svc], l.now()
+	if s.due[r] != now || s.dueTimer[r] != timer {
+		return // it was filed anew
+	}
+	s.due[r] = gpu.Never
+	var due gpu.Due
+	if timer {
+		due = s.pool.Expire(now, r, &l.ev)
+	} else {
+		due = s.pool.Settle(now, r, &l.ev)
+	}
+	l.happened(svc, r)
+	l.arm(svc, r, due)
+}
+
+// happened carries on what a replica reported.
+func (l *lab) happened(svc int, r uint32) {
+	s := &l.svcs[svc]
+	for k := 0; k < len(l.ev.List); k++ {
+		e := &l.ev.List[k]
+		a := &l.atts[e.ID]
+		switch e.Kind {
+		case gpu.Began:
+			s.running++
+			a.began = true
+			if s.half != nil && s.half.Wants(balance.ReplicaBegan) {
+				l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaBegan, From: a.front, Req: l.reqs[a.req].id})
+			}
+		case gpu.FirstToken:
+			l.eng.Schedule(At(l.now()+s.response.delay()), l.id.firstByte, uint64(e.ID))
+		case gpu.Finished:
+			a.queue, a.batch, a.service, a.first = e.Queue, e.Batch, e.Service, e.First
+			l.left(svc, r, e.ID, policies.OK)
+		case gpu.Rejected:
+			l.left(svc, r, e.ID, e.Outcome)
+		}
+	}
+	l.ev.List = l.ev.List[:0]
+}
+
+// left carries on a request that is no longer in its replica.
+func (l *lab) left(svc int, r, i uint32, class policies.Outcome) {
+	a, s := &l.atts[i], &l.svcs[svc]
+	a.inside, a.outcome, a.finished = false, class, l.now()
+	s.inside--
+	if a.began {
+		s.running--
+	}
+	s.truth.leave(r, &l.reqs[a.req])
+	if s.half != nil && s.half.Wants(balance.ReplicaFinished) && s.state[r].down == 0 {
+		l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: a.front, Req: l.reqs[a.req].id})
+	}
+	l.answer(i)
+	for _, e := range l.riders {
+		l.reported(e)
+	}
+	l.riders = l.riders[:0]
+}
+
+// answer puts the response on the wire; without a delay it is the same event.
+func (l *lab) answer(i uint32) {
+	s := &l.svcs[l.atts[i].svc]
+	if s.response.free() {
+		l.respond(i)
+		return
+	}
+	d, lost, _ := s.response.send()
+	if lost {
+		l.atts[i].outcome = policies.Lost
+	}
+	l.eng.Schedule(At(l.now()+d), l.id.respond, uint64(i))
+}
+
+// respond is the end of an attempt at its front end.
+func (l *lab) respond(i uint32) {
+	a := &l.atts[i]
+	a.over, a.ended = true, l.now()
+	l.svcs[a.svc].sent--
+	if a.gone {
+		l.dropAttempt(i)
+		return
+	}
+	f := &l.fronts[a.front]
+	if f.gen != a.gen {
+		return // its front end is gone; the request was closed with it
+	}
+	e := flow.End{Slot: a.slot, N: a.n, Outcome: a.outcome}
+	if a.outcome == policies.OK {
+		e.ServerTime = a.finished - a.reached
+	}
+	f.fe.Ended(l.now(), e, &l.out)
+	l.act(int(a.front))
+}
+
+// firstByte tells a front end that an answer has begun.
+func (l *lab) firstByte(i uint32) {
+	a := &l.atts[i]
+	f := &l.fronts[a.front]
+	if a.over || a.gone || f.gen != a.gen {
+		return
+	}
+	f.fe.FirstByte(l.now(), a.slot, a.n, &l.out)
+	l.act(int(a.front))
+}
+
+func (l *lab) sendCancel(k int, act *flow.Action) {
+	r := l.fronts[k].slots[act.Slot]
+	for i := l.reqs[r].first; i != 0; i = l.atts[i-1].older {
+		if a := &l.atts[i-1]; a.n == act.N && !a.over {
+			d := l.svcs[a.svc].request.delay()
+			l.post(l.now()+d, l.id.cancel, envelope{service: a.svc, ref: a.ref, arg: uint64(i - 1), gen: a.gen,
+				front: a.front, msg: balance.Msg{A: int64(act.Arg), B: int64(l.reqs[r].id)}})
+		}
+	}
+}
+
+func (l *lab) cancel(e envelope) {
+	i := uint32(e.arg)
+	a := &l.atts[i]
+	if !a.inside || a.gen != e.gen || a.front != e.front || l.reqs[a.req].id != uint64(e.msg.B) {
+		return
+	}
+	s := &l.svcs[e.service]
+	var due gpu.Due
+	if balance.CancelMode(e.msg.A) == balance.CancelRunning {
+		due = s.pool.Cancel(l.now(), e.ref.ID, i, &l.ev)
+	} else {
+		due = s.pool.CancelQueued(l.now(), e.ref.ID, i, &l.ev)
+	}
+	l.happened(int(e.service), e.ref.ID)
+	l.arm(int(e.service), e.ref.ID, due)
+}
+
+// roll draws a share from the run's stream of faults.
+func (l *lab) roll(share float64) bool { return l.dice("faults/roll") < share }

@@ -1,0 +1,261 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/chance"
+	"taillab/workloads"
+)
+
+// chunk is how many rows of the schedule are pulled at a time.
+const chunk = 4096
+
+// window is what is measured: requests by number, or by arrival with a horizon.
+type window struct {
+	first, last uint64        // measured requests: first ≤ id < last; last 0 with a horizon
+	from, until time.Duration // horizon: measured arrivals in [from, until)
+
+	opened, closed bool
+	open           int // measured requests under way
+	begin, end     time.Duration
+	seen           int64 // measured arrivals
+	before, after  snapshot
+}
+
+// has tells whether a request is measured.
+func (w *window) has(id uint64, at time.Duration) bool {
+	if w.until > 0 {
+		return at >= w.from && at < w.until
+	}
+	return id >= w.first && id < w.last
+}
+
+// share tells how much of the measured arrivals have come.
+func (w *window) share(id uint64, at time.Duration) float64 {
+	if w.until > 0 {
+		return min(1, float64(at)/float64(w.until))
+	}
+	return min(1, float64(id+1)/float64(max(w.last, 1)))
+}
+
+// past tells whether a request comes after all measured ones.
+func (w *window) past(id uint64, at time.Duration) bool {
+	if w.until > 0 {
+		return at >= w.until
+	}
+	return id >= w.last
+}
+
+// workload is the schedule as a Source of the engine.
+type workload struct {
+	l       *lab
+	src     workloads.Source
+	buf     []workloads.Request
+	i, n    int
+	hash    workloads.Hasher
+	tenants slots
+	classes int
+}
+
+// slots numbers what the report shows: the tenants with the most work, and the rest.
+type slots struct {
+	names []string
+	of    []uint16 // by tenant
+}
+
+// maxTenants is how many tenants a report shows by name.
+const maxTenants = 32
+
+func tenantSlots(c *workloads.Compiled) slots {
+	names := c.Tenants()
+	s := slots{of: make([]uint16, len(names))}
+	if len(names) <= maxTenants {
+		s.names = names
+		for i := range s.of {
+			s.of[i] = uint16(i)
+		}
+		return s
+	}
+	for i := range s.of {
+		s.of[i] = maxTenants
+	}
+	for k, t := range c.TopTenants(maxTenants) {
+		s.names = append(s.names, names[t])
+		s.of[t] = uint16(k)
+	}
+	s.names = append(s.names, "other")
+	return s
+}
+
+func (w *workload) init(l *lab) (err error) {
+	c, m := l.run_.Cell, &l.run_.Cell.Setup.Measure
+	w.l, w.buf = l, make([]workloads.Request, chunk)
+	w.tenants = tenantSlots(c.Setup.Workload)
+	rate := c.RateRPS
+	if w.src, err = c.Setup.Workload.Source(l.run_.Seed, rate); err != nil {
+		return err
+	}
+	switch {
+	case m.Horizon > 0:
+		l.win.until, l.win.from = m.Horizon, m.WarmupTime
+		if m.WarmupTime == 0 {
+			l.win.from = time.Duration(m.WarmupShare * float64(m.Horizon))
+		}
+	case m.WarmupTime > 0:
+		l.win.last = uint64(m.Requests)
+		l.win.first = w.before(m.WarmupTime, l.win.last)
+		if w.src, err = c.Setup.Workload.Source(l.run_.Seed, rate); err != nil {
+			return err
+		}
+	default:
+		l.win.last = uint64(m.Requests)
+		l.win.first = uint64(m.WarmupShare * float64(m.Requests))
+	}
+	w.pull()
+	return nil
+}
+
+// before counts the arrivals of the warm-up, at most all but one.
+func (w *workload) before(t time.Duration, all uint64) uint64 {
+	var n uint64
+	for {
+		k := w.src.Next(w.buf)
+		for _, r := range w.buf[:k] {
+			if r.At >= t || n+1 >= all {
+				return n
+			}
+			n++
+		}
+		if k == 0 {
+			return n
+		}
+	}
+}
+
+func (w *workload) pull() {
+	if w.n > 0 {
+		w.l.rec.Progress(w.l.num, w.l.win.share(w.buf[w.n-1].ID, w.buf[w.n-1].At))
+	}
+	w.i, w.n = 0, w.src.Next(w.buf)
+	n := 0
+	for n < w.n && !w.l.win.past(w.buf[n].ID, w.buf[n].At) {
+		n++
+	}
+	w.hash.Add(w.buf[:n])
+}
+
+// first is the first arrival.
+func (w *workload) first() Time {
+	if w.n == 0 {
+		return Never
+	}
+	return At(w.buf[0].At)
+}
+
+// Fire implements Source: one arrival.
+func (w *workload) Fire(*Engine) Time {
+	r := &w.buf[w.i]
+	w.l.arrive(r)
+	if w.i++; w.i == w.n {
+		w.pull()
+		if w.n == 0 {
+			w.l.closeWindow()
+			return Never
+		}
+	}
+	return At(w.buf[w.i].At)
+}
+
+// arrive makes the request known and hands it to its front end.
+func (l *lab) arrive(r *workloads.Request) {
+	now := l.now()
+	measured := l.win.has(r.ID, r.At)
+	if measured && !l.win.opened {
+		l.win.opened, l.win.begin = true, now
+		l.win.before = l.snap()
+	}
+	i := l.newRequest()
+	q := &l.reqs[i]
+	*q = request{id: r.ID, at: r.At, input: r.Input, output: r.Output, demand: r.Demand, deadline: r.Deadline,
+		factor: 1, front: r.FrontEnd, service: uint16(r.Service), tenant: l.load.tenants.of[r.Tenant],
+		class: r.Class, priority: r.Priority, measured: measured, open: true, blocks: r.Blocks}
+	s := &l.svcs[r.Service]
+	if s.noisy { // drawn here, in order of arrival, whatever the policy does
+		q.factor = noise(&s.noise, s)
+	}
+	view := policies.Request{ID: r.ID, Key: r.Key, Arrived: r.At, Deadline: r.Deadline, Service: r.Service,
+		Tenant: r.Tenant, Group: r.Group, Model: r.Model, Input: r.Input, Class: r.Class, Priority: r.Priority}
+	if r.Blocks != nil {
+		view.Cold = i + 1
+	}
+	if measured {
+		l.win.open++
+		l.win.seen++
+		if !l.win.closed && l.last(r) {
+			l.closeWindow()
+		}
+	} else if l.win.past(r.ID, r.At) {
+		l.closeWindow()
+	}
+	if s.shared {
+		q.front = uint32(l.shared)
+		q.view = view
+		d, lost, _ := s.request.send()
+		if lost {
+			l.lose(i)
+			return
+		}
+		q.extra = d
+		l.eng.Schedule(At(now+d), l.id.enter, uint64(i))
+		return
+	}
+	l.admit(i, &view)
+}
+
+// last tells whether r is the last measured request, when that can be known.
+func (l *lab) last(r *workloads.Request) bool { return l.win.until == 0 && r.ID+1 == l.win.last }
+
+// enter is the arrival at the front end of a Shared policy.
+func (l *lab) enter(i uint32) {
+	view := l.reqs[i].view
+	l.admit(i, &view)
+}
+
+func (l *lab) admit(i uint32, view *policies.Request) {
+	q := &l.reqs[i]
+	f := &l.fronts[q.front]
+	if f.down {
+		l.lose(i)
+		return
+	}
+	q.gen = f.gen
+	q.slot = f.fe.Arrive(l.now(), view, &l.out)
+	for int(q.slot) >= len(f.slots) {
+		f.slots = append(f.slots, 0)
+	}
+	f.slots[q.slot] = i
+	if q.deadline > 0 {
+		l.post(max(q.deadline, l.now()), l.id.deadline, envelope{front: q.front, gen: q.gen, arg: q.id, ref: policies.Ref{ID: i}})
+	}
+	l.act(int(q.front))
+}
+
+// deadline closes a request whose client gives up.
+func (l *lab) deadline(e envelope) {
+	q := &l.reqs[e.ref.ID]
+	f := &l.fronts[e.front]
+	if !q.open || q.id != e.arg || q.front != e.front || f.gen != e.gen {
+		return
+	}
+	f.fe.Gone(l.now(), q.slot, policies.DeadlineHit, &l.out)
+	l.act(int(e.front))
+}
+
+// noise draws a request's factor: every replica of the service applies its own
+// model's law to the same two numbers.
+func noise(p *rand.PCG, s *service) float64 {
+	z, u := chance.Normal(p), chance.Float(p)
+	return s.pool.Model(0).RequestFactor(z, u)
+}

@@ -1,0 +1,231 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/flow"
+	"taillab/reports"
+)
+
+// closed books a request that its front end has closed.
+func (l *lab) closed(k int, a *flow.Action) {
+	i := l.fronts[k].slots[a.Slot]
+	q := &l.reqs[i]
+	class := policies.Outcome(a.Arg)
+	if q.measured {
+		l.book(i, class, a.N)
+	}
+	l.release(i)
+}
+
+// release gives a request's memory back; attempts that are still out follow when
+// they end.
+func (l *lab) release(i uint32) {
+	for k := l.reqs[i].first; k != 0; {
+		a := &l.atts[k-1]
+		next := a.older
+		if a.over {
+			l.dropAttempt(k - 1)
+		} else {
+			a.gone = true
+		}
+		k = next
+	}
+	measured := l.reqs[i].measured
+	l.dropRequest(i)
+	if measured {
+		l.win.open--
+		l.check()
+	}
+}
+
+// check ends the run once every measured request has ended.
+func (l *lab) check() {
+	if l.win.closed && l.win.open == 0 {
+		l.eng.Stop()
+	}
+}
+
+// book records a measured request with the steps of the attempt that answered.
+func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
+	q := &l.reqs[i]
+	now := l.now()
+	rec := reports.Record{Request: q.id, Arrived: q.at, Latency: now - q.at, TTFT: -1, TPOT: -1,
+		Replica: reports.NoReplica, Service: q.service, Tenant: q.tenant, Class: q.class, Outcome: uint8(class)}
+	for k := q.first; k != 0; k = l.atts[k-1].older {
+		a := &l.atts[k-1]
+		rec.Attempt++
+		if a.n != n {
+			continue
+		}
+		rec.Replica = a.ref.ID
+		if class == policies.OK {
+			l.steps(&rec, q, a)
+		}
+	}
+	l.col.Add(&rec)
+}
+
+// steps fills in where the latency went: it ends at the first success.
+func (l *lab) steps(rec *reports.Record, q *request, a *attempt) {
+	rec.Latency = a.ended - q.at
+	rec.Steps = reports.Steps{Held: a.sent - q.at - q.extra, Network: q.extra + a.reached - a.sent + a.ended - a.finished,
+		Queue: a.queue, Batch: a.batch, Service: a.service}
+	if !l.svcs[a.svc].pool.Model(a.ref.ID).Streams() {
+		return
+	}
+	back := a.ended - a.finished
+	rec.TTFT = a.first + back - q.at
+	if q.output > 1 {
+		rec.TPOT = (a.finished - a.first) / time.Duration(q.output-1)
+	}
+}
+
+// lose closes a request that no front end knows: it or its front end is gone.
+func (l *lab) lose(i uint32) {
+	if l.reqs[i].measured {
+		l.book(i, policies.Lost, 0)
+	}
+	l.release(i)
+}
+
+// snapshot is what counts up, at one instant.
+type snapshot struct {
+	at       time.Duration
+	messages flow.Counters
+	busy     time.Duration
+}
+
+func (l *lab) snap() snapshot {
+	s := snapshot{at: l.now(), messages: l.past}
+	for k := range l.fronts {
+		s.messages = s.messages.Add(l.fronts[k].fe.Counters())
+	}
+	for i := range l.svcs {
+		svc := &l.svcs[i]
+		if svc.half != nil {
+			s.messages = s.messages.Add(svc.half.Counters())
+		}
+		for r := range uint32(svc.pool.Len()) {
+			s.busy += svc.pool.BusySlotTime(r, l.now())
+		}
+	}
+	return s
+}
+
+// maxDrain bounds the drain where the scenario does not.
+const maxDrain = 60 * time.Second
+
+// closeWindow ends the measured window at the last measured arrival and sets the
+// drain cap: 10 × P99 so far, at most a minute.
+func (l *lab) closeWindow() {
+	if l.win.closed {
+		return
+	}
+	l.win.closed, l.win.end = true, l.now()
+	l.win.after = l.snap()
+	d := l.run_.Cell.Setup.Measure.Drain
+	if d == 0 {
+		d = maxDrain
+		if h := l.col.Live(); h != nil && h.Count() > 0 {
+			d = min(d, 10*time.Duration(h.Quantile(990)))
+		}
+	}
+	l.eng.Schedule(At(l.now()+d), l.id.cap, 0)
+	l.check()
+}
+
+// tickEvery is the step of the timeline.
+const tickEvery = time.Second
+
+func (l *lab) tick() {
+	for i := range l.svcs {
+		s := &l.svcs[i]
+		open := 0
+		for k := range l.fronts {
+			open += l.fronts[k].fe.Open()
+		}
+		l.rec.Tick(l.num, reports.TimelineRow{At: l.now(), Service: i, Queued: s.inside - s.running,
+			InFlight: s.sent, Held: max(0, open-l.sent()), Replicas: s.up})
+	}
+	if l.eng.next != Never || l.win.open > 0 {
+		l.eng.Schedule(At(l.now()+tickEvery), l.id.tick, 0)
+	}
+}
+
+func (l *lab) sent() int {
+	n := 0
+	for i := range l.svcs {
+		n += l.svcs[i].sent
+	}
+	return n
+}
+
+// finish closes what is still under way and hands the run over.
+func (l *lab) finish() error {
+	l.closeWindow()
+	idle := l.eng.next == Never
+	for i := range l.reqs {
+		q := &l.reqs[i]
+		if !q.open || !q.measured {
+			continue
+		}
+		class := policies.Unfinished
+		f := &l.fronts[q.front]
+		if q.first == 0 && q.gen == f.gen && (f.fe.Stuck(q.slot) || idle && l.eng.Pending() == 0) {
+			class = policies.Stuck
+		}
+		l.book(uint32(i), class, 0)
+		q.open = false
+		l.win.open--
+	}
+	if l.win.open != 0 || l.col.Requests() != l.win.seen {
+		return fmt.Errorf("policy %q, seed %d: requests are not conserved: %d measured arrivals, %d records, %d open",
+			l.run_.Cell.Policy, l.run_.Rep+1, l.win.seen, l.col.Requests(), l.win.open)
+	}
+	l.col.Close(l.summary())
+	if err := l.col.Err(); err != nil {
+		return fmt.Errorf("policy %q: %w", l.run_.Cell.Policy, err)
+	}
+	l.extrapolated()
+	for _, t := range l.tapes {
+		l.rec.Tape(l.num, t.name, t.tape.Bytes())
+	}
+	l.rec.Done(l.num)
+	return nil
+}
+
+func (l *lab) summary() reports.End {
+	w := &l.win
+	span := w.after.at - w.before.at
+	m := w.after.messages.Sub(w.before.messages)
+	end := reports.End{MeasuredTime: span, BusySlotTime: w.after.busy - w.before.busy,
+		Events: int64(l.eng.Events()), WorkloadHash: l.load.hash.Sum(), Wall: time.Since(l.started)}
+	replicas := 0
+	for i := range l.svcs {
+		s := &l.svcs[i]
+		replicas += s.pool.Len()
+		for r := range uint32(s.pool.Len()) {
+			end.ProvisionedSlotTime += time.Duration(s.pool.Model(r).Slots()) * span
+		}
+	}
+	gpu := float64(replicas) * span.Seconds()
+	end.GPUSeconds = &gpu
+	for _, c := range []reports.Count{{Name: "probe", N: int64(m.Probe)}, {Name: "ask", N: int64(m.Ask)}, {Name: "report", N: int64(m.Report)},
+		{Name: "heartbeat", N: int64(m.Heartbeat)}, {Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}} {
+		end.Messages = append(end.Messages, c)
+	}
+	end.Metrics = l.paths()
+	return end
+}
+
+func (l *lab) extrapolated() {
+	for i := range l.svcs {
+		if n, m, x := l.svcs[i].pool.Extrapolated(); n > 0 {
+			l.rec.Warn(l.num, "extrapolated", fmt.Sprintf("service %s: %s was read %d times outside its table, first at x = %.4g",
+				l.svcs[i].name, m.Kind(), n, x))
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Time is an instant in nanoseconds since the run began.
+type Time int64
+
+// Never is later than every instant of a run.
+const Never Time = math.MaxInt64
+
+// At converts a duration since the run began; it is free.
+func At(d time.Duration) Time { return Time(d) }
+
+// Duration converts back; it is free.
+func (t Time) Duration() time.Duration { return time.Duration(t) }
+
+// Class orders events of equal instants: completions, sources, messages, timers.
+type Class uint8
+
+// The classes. Completion: the end of a service, batch or step, and the response
+// that brings it. Source: arrivals; not for Register. Message: every other
+// delivery. Timer: batching delays, wakes, ticks, faults.
+const (
+	Completion Class = iota
+	source
+	Message
+	Timing
+)
+
+// HandlerID names a registered handler.
+type HandlerID uint16
+
+// Handler handles the events of one kind; arg is an index into the owner's pools.
+type Handler interface{ Handle(e *Engine, arg uint64) }
+
+// Source is a stream of occurrences in order of time, merged and never queued.
+// Fire is called at an occurrence, e.Now(), and returns the following one, which
+// must not be earlier, or Never.
+type Source interface{ Fire(e *Engine) Time }
+
+// Config holds hints for sizes and for panic texts.
+type Config struct {
+	Pending int    // events pending at a time
+	Seed    uint64 // shown when an invariant breaks
+}
+
+// pollEvery is how many events lie between two looks at the interrupt flag.
+const pollEvery = 1 << 14
+
+// stalled is the number of polls without progress that count as a livelock.
+const stalled = 64
+
+// maxSeq is the last sequence number that fits beside class and handler.
+const maxSeq = 1<<46 - 1
+
+// Engine is the kernel: a clock and an agenda. It is not safe for concurrent use;
+// only Interrupt may come from another goroutine.
+type Engine struct {
+	now      Time
+	agenda   agenda
+	seq      uint64
+	events   uint64
+	handlers []registered
+	sources  []attached
+	next     Time // of the earliest source
+	nextSrc  int
+	timers   timers
+	limit    Time
+	running  bool
+	stopped  bool
+	seed     uint64
+
+	interrupted atomic.Bool
+}
+
+type registered struct {
+	h     Handler
+	class Class
+}
+
+type attached struct {
+	at Time
+	s  Source
+}
+
+// New makes an engine at time 0.
+func New(c Config) *Engine {
+	e := &Engine{seed: c.Seed, next: Never, nextSrc: -1, handlers: make([]registered, 1)} // 0 marks timers
+	e.agenda.init(c.Pending)
+	return e
+}
+
+// Register makes a handler known; at most 65,535. Class is Completion, Message or Timing.
+func (e *Engine) Register(h Handler, c Class) HandlerID {
+	if len(e.handlers) >= math.MaxUint16 || c == source || c > Timing {
+		panic(fmt.Sprintf("sim: cannot register handler %d of class %d (seed %d)", len(e.handlers), c, e.seed))
+	}
+	e.handlers = append(e.handlers, registered{h, c})
+	return HandlerID(len(e.handlers) - 1)
+}
+
+// Attach adds a source whose first occurrence is given. Sources of equal instants
+// fire in order of Attach.
+func (e *Engine) Attach(first Time, s Source) {
+	if first < e.now {
+		e.broken("source attached in the past", first, -1)
+	}
+	e.sources = append(e.sources, attached{first, s})
+	e.earliest()
+}
+
+func (e *Engine) earliest() {
+	e.next, e.nextSrc = Never, -1
+	for i := range e.sources {
+		if e.sources[i].at < e.next {
+			e.next, e.nextSrc = e.sources[i].at, i
+		}
+	}
+}
+
+// Schedule files an event. It fires after everything of its class already queued
+// for that instant.
+func (e *Engine) Schedule(at Time, h HandlerID, arg uint64) {
+	if at < e.now || at == Never {
+		e.broken("scheduled in the past or never", at, int(h))
+	}
+	e.agenda.push(event{int64(at), e.key(h), arg})
+}
+
+// key takes the next sequence number: class 2 bits | sequence 46 | handler 16.
+func (e *Engine) key(h HandlerID) uint64 {
+	if e.seq++; e.seq > maxSeq {
+		e.broken("more than 2^46 events", e.now, int(h))
+	}
+	return uint64(e.handlers[h].class)<<62 | e.seq<<16 | uint64(h)
+}
+
+// Run handles events until none is left, Stop or Interrupt.
+func (e *Engine) Run() { e.run(Never) }
+
+// RunUntil handles every event up to and including t; then Now is t. It may be
+// called again.
+func (e *Engine) RunUntil(t Time) {
+	e.run(t)
+	if !e.stopped && !e.interrupted.Load() && t > e.now {
+		e.now = t
+	}
+}
+
+func (e *Engine) run(limit Time) {
+	if e.running {
+		panic(fmt.Sprintf("sim: Run inside a handler at t=%v (seed %d)", e.now.Duration(), e.seed))
+	}
+	e.running, e.stopped, e.limit = true, false, limit
+	defer func() { e.running = false }()
+	last, polls := e.now-1, 0
+	for !e.interrupted.Load() {
+		if !e.batch() {
+			return
+		}
+		if e.now != last {
+			last, polls = e.now, 0
+		} else if polls++; polls >= stalled {
+			e.broken("no progress", e.now, -1)
+		}
+	}
+}
+
+// batch handles up to pollEvery events and tells whether there is more to do.
+func (e *Engine) batch() bool {
+	for range pollEvery {
+		if e.stopped {
+			return false
+		}
+		if e.fromSource() {
+			if e.next > e.limit || e.next == Never {
+				return false
+			}
+			e.fire()
+			continue
+		}
+		at := e.agenda.root().at
+		if Time(at) > e.limit {
+			return false
+		}
+		ev := e.agenda.pop()
+		e.now = Time(at)
+		h := HandlerID(ev.key)
+		if h == 0 {
+			e.due(ev)
+			continue
+		}
+		e.events++
+		e.handlers[h].h.Handle(e, ev.arg)
+	}
+	return true
+}
+
+// fromSource tells whether the next thing is a source: it comes before messages
+// and timers of its instant and after completions.
+func (e *Engine) fromSource() bool {
+	if e.agenda.n == 0 {
+		return true
+	}
+	r := e.agenda.root()
+	return int64(e.next) < r.at || (int64(e.next) == r.at && Class(r.key>>62) > source)
+}
+
+func (e *Engine) fire() {
+	i := e.nextSrc
+	e.now = e.next
+	e.events++
+	at := e.sources[i].s.Fire(e)
+	if at < e.now {
+		e.broken("a source went back", at, -1)
+	}
+	e.sources[i].at = at
+	if len(e.sources) == 1 {
+		e.next = at
+		return
+	}
+	e.earliest()
+}
+
+// Stop, called by a handler, ends the run after the current event.
+func (e *Engine) Stop() { e.stopped = true }
+
+// Interrupt ends the run soon; it may come from any goroutine.
+func (e *Engine) Interrupt() { e.interrupted.Store(true) }
+
+// Interrupted tells whether Interrupt was called.
+func (e *Engine) Interrupted() bool { return e.interrupted.Load() }
+
+// Now is the present instant.
+func (e *Engine) Now() Time { return e.now }
+
+// Pending is the number of events filed, armed timers included, sources not.
+func (e *Engine) Pending() int { return e.agenda.n - e.timers.dead }
+
+// Events is the number of events handled, occurrences of sources included.
+func (e *Engine) Events() uint64 { return e.events }
+
+// Idle tells whether nothing is left: no event, no source.
+func (e *Engine) Idle() bool { return e.Pending() == 0 && e.next == Never }
+
+// Clear makes the engine as new, keeping its memory and handlers.
+func (e *Engine) Clear() {
+	e.now, e.seq, e.events, e.stopped = 0, 0, 0, false
+	e.interrupted.Store(false)
+	e.agenda.n = 0
+	e.sources = e.sources[:0]
+	e.next, e.nextSrc = Never, -1
+	e.timers.clear()
+}
+
+func (e *Engine) broken(what string, at Time, handler int) {
+	panic(fmt.Sprintf("sim: %s: at=%v t=%v event=%d handler=%d seed=%d", what, at.Duration(), e.now.Duration(), e.events, handler, e.seed))
+}
