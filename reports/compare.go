@@ -28,6 +28,10 @@ type Change struct {
 	Word     string    // worse, better, ~, identical; empty if unknown or neither side is better
 	Unpaired bool      // Welch, because arrivals or demands differ
 	Reason   string    // why Change or CI is nil
+	Lower    *float64  // share of the pairs in which new is below base; nil if unpaired
+	// Gain is how many times fewer seeds pairing needs: (s_a² + s_b²)/s_d², on ln x
+	// for log metrics. Below 1.2 it gains little. Nil if unpaired or without spread.
+	Gain *float64
 }
 
 // Compare returns the change of a metric (gate name or JSON name) from base to
@@ -57,7 +61,23 @@ func CompareGroup(base, new *Cell, metric string, group *GroupRef, confidence fl
 	out.Change, out.CI, out.N, out.Dropped = cmp.change, cmp.ci, cmp.n, cmp.dropped
 	out.Unpaired, out.Reason = cmp.unpaired, cmp.reason
 	out.Word = cmp.word(q.better())
+	if !cmp.unpaired && cmp.reason == "" && len(cmp.a) > 1 {
+		out.Lower, out.Gain = cmp.effect()
+	}
 	return out
+}
+
+// effect returns the share of pairs with a below b, and what pairing gained.
+func (c comparison) effect() (lower, gain *float64) {
+	below, d := 0, make([]float64, len(c.a))
+	for i := range c.a {
+		d[i] = c.a[i] - c.b[i]
+		if d[i] < 0 {
+			below++
+		}
+	}
+	a, b, e := estimateOf(c.a), estimateOf(c.b), estimateOf(d)
+	return finite(float64(below) / float64(len(d))), finite((a.s*a.s + b.s*b.s) / (e.s * e.s))
 }
 
 func (c comparison) word(better string) string {

@@ -155,3 +155,22 @@ func BenchmarkHistMerge(b *testing.B) {
 		h.Merge(o)
 	}
 }
+
+// A curve reads counts below a value and values at a share: both ways agree.
+func TestCurveReadings(t *testing.T) {
+	t.Parallel()
+	h := NewHist(HistBits)
+	for v := range int64(1000) {
+		h.Record(v)
+	}
+	require.Equal(t, int64(500), h.CountUpTo(499))
+	require.Equal(t, int64(1000), h.CountUpTo(5000))
+	require.Zero(t, h.CountUpTo(-1))
+	require.Equal(t, h.Quantile(990), h.QuantileAt(0.99))
+	require.Equal(t, h.Quantile(999), h.QuantileAt(0.999))
+	require.Equal(t, 0.0, h.QuantileAt(0))
+	require.Equal(t, 999.0, h.QuantileAt(1))
+	require.Equal(t, Bin{Low: 7, Width: 1, Count: 1}, h.Bins()[7])
+	require.Equal(t, HistBits, h.Precision())
+	require.Panics(t, func() { h.Merge(NewHist(11)) })
+}

@@ -3,6 +3,7 @@ package reports
 import (
 	"errors"
 	"math"
+	"sort"
 	"sync"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -125,6 +126,34 @@ func sectionHalf(centre float64, sections []float64, confidence float64) float64
 		sum += (q - centre) * (q - centre)
 	}
 	return studentT(confidence, b-1) * math.Sqrt(sum/(b-1)) / math.Sqrt(b)
+}
+
+// OrderStatistics returns the ranks l < u, 1-based, of the order statistics of n
+// independent values that enclose the p-quantile with at least the given
+// confidence, and their exact coverage. For medians of few, skewed values (one
+// per run); never for requests, which are not independent. A side without bound
+// is 0; both are 0 if n < 1.
+func OrderStatistics(n int, p, confidence float64) (l, u int, coverage float64) {
+	if n < 1 || !(p > 0 && p < 1) {
+		return 0, 0, 0
+	}
+	b := distuv.Binomial{N: float64(n), P: p}
+	half := (1 - confidence) / 2
+	first := func(enough func(f float64) bool) int {
+		return sort.Search(n, func(k int) bool { return enough(b.CDF(float64(k))) })
+	}
+	l = first(func(f float64) bool { return f > half })
+	u = 1 + first(func(f float64) bool { return f >= 1-half })
+	upper, lower := 1.0, 0.0
+	if u > n {
+		u = 0
+	} else {
+		upper = b.CDF(float64(u - 1))
+	}
+	if l > 0 {
+		lower = b.CDF(float64(l - 1))
+	}
+	return l, u, upper - lower
 }
 
 // lag1 is the lag-1 autocorrelation of xs, 0 when it has none.

@@ -271,7 +271,7 @@ const moreCap = 10_000
 // if 10,000 would not.
 func (d *decision) more() int {
 	gap := math.Abs(d.e.mean - d.theta)
-	if d.width == nil || gap == 0 || d.width(d.e.n+moreCap) >= gap {
+	if d.width == nil || gap == 0 || !(d.width(d.e.n+moreCap) < gap) {
 		return 0
 	}
 	lo, hi := d.e.n, d.e.n+moreCap // the width falls with n: bisect

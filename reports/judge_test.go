@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
@@ -71,6 +72,8 @@ func TestJudgeGolden(t *testing.T) {
 	require.InEpsilon(t, 105, *g.Limit, 1e-9)
 	require.Equal(t, Reference{Kind: "policy", Policy: "old"}, g.Reference)
 	require.Equal(t, "ms", g.Unit)
+	require.Equal(t, [2]int{1, 3}, [2]int{g.Line, g.Column})
+	require.Equal(t, "p99(new) <= 1.05 * p99(old)", g.Expr)
 
 	// The tolerance is the difference itself.
 	g = judgeOne(t, "p99(new) <= 1.0408107741923882 * p99(old)", JudgeOptions{}, golden()...)
@@ -189,6 +192,7 @@ func TestJudgeBaseline(t *testing.T) {
 	require.Equal(t, "baselines/x.json", g.Reference.Path)
 
 	b.Cells[0] = logSeeded("new", 200, 0, 0, 0, 0, 0) // the new one is twice as fast
+	b.Cells[0].ResultHash = "before"
 	g = judgeOne(t, "p99(new) within 10% of baseline", JudgeOptions{Baseline: b}, c)
 	require.Equal(t, Pass, g.Verdict)
 	require.Equal(t, "improved; refresh the baseline", *g.Reason)
@@ -393,6 +397,63 @@ func TestCompareWords(t *testing.T) {
 	require.Equal(t, Interval{0, 0}, *same.CI)
 	require.Zero(t, *same.Change)
 	require.NotEmpty(t, Compare(&cells[0], &cells[1], "goodput", 0).Reason)
+}
+
+func TestCompareEffect(t *testing.T) {
+	t.Parallel()
+	a, b := logSeeded("a", 100, 0, .5, 1, 1.5), logSeeded("b", 110, .01, .5, 1, 1.5)
+	c := Compare(&b, &a, "p99", 0)
+	require.Equal(t, BetterBy, c.Word)
+	require.Equal(t, 1.0, *c.Lower)
+	require.Greater(t, *c.Gain, 1000.0, "common random numbers")
+	b.WorkloadHash = "else"
+	c = Compare(&b, &a, "p99", 0)
+	require.True(t, c.Unpaired)
+	require.Equal(t, Same, c.Word)
+	require.Nil(t, c.Gain)
+	group := []Group{{By: "tenant", Name: "x", P99MS: finite(5)}}
+	for _, cell := range []*Cell{&a, &b} {
+		cell.Groups = group
+		for i := range cell.Parts {
+			cell.Parts[i].Groups = group
+		}
+	}
+	require.Equal(t, Same, CompareGroup(&b, &a, "p99", &GroupRef{"tenant", "x"}, 0).Word)
+}
+
+// Whatever the numbers, verdicts can be written as JSON: no NaN, no Inf, no panic.
+func TestJudgeOfOddNumbers(t *testing.T) {
+	t.Parallel()
+	texts := []string{
+		"p99(a) < 1s", "p99(a) >= 3 * p99(b)", "p99(a)/p50(a) < 2", "p99(a)/p50(a) within 5% of b", "mean(a) < 1ms", "max(a) > 1us",
+		"error_rate(a) <= 0.5 * error_rate(b)", "error_rate(a) < 5%", "goodput(a) within 5% of baseline", "gpu_seconds(a) < 1h",
+		"p50(a, tenant=x) < 1ms", "messages(a) <= messages(b)",
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		odd := rapid.SampledFrom([]*float64{nil, finite(0), finite(1), finite(1), finite(3), finite(1e-300), finite(1e300), finite(-1)})
+		build := func(policy string) Cell {
+			c := Cell{Policy: policy, Unit: rapid.SampledFrom([]string{UnitSeed, UnitSection, UnitBlock}).Draw(t, "unit"),
+				P99MS: odd.Draw(t, "v"), P50MS: odd.Draw(t, "v"), MeanMS: odd.Draw(t, "v"), MaxMS: odd.Draw(t, "v"), ErrorRate: odd.Draw(t, "v"),
+				GoodputRPS: odd.Draw(t, "v"), Requests: rapid.Int64Range(0, 3).Draw(t, "n"), ResultHash: rapid.SampledFrom([]string{"", "h", policy}).Draw(t, "hash"),
+				WorkloadHash: rapid.SampledFrom([]string{"w", policy}).Draw(t, "work"), Groups: []Group{{By: "tenant", Name: "x", P50MS: odd.Draw(t, "v")}}}
+			for i := range rapid.IntRange(0, 12).Draw(t, "parts") {
+				c.Parts = append(c.Parts, Part{Seed: i, P99MS: odd.Draw(t, "v"), P50MS: odd.Draw(t, "v"), MeanMS: odd.Draw(t, "v"), MaxMS: odd.Draw(t, "v"),
+					ErrorRate: odd.Draw(t, "v"), GoodputRPS: odd.Draw(t, "v"), GPUSec: odd.Draw(t, "v"), Groups: []Group{{By: "tenant", Name: "x", P50MS: odd.Draw(t, "v")}}})
+			}
+			return c
+		}
+		a, b, old := build("a"), build("b"), build("a")
+		gates, warnings := Judge(place(t, texts...), []Cell{a, b}, JudgeOptions{Baseline: &Baseline{Cells: []Cell{old}, SameCommit: true}})
+		require.Len(t, gates, len(texts))
+		_, err := json.Marshal(Summary{Gates: gates, Warnings: warnings})
+		require.NoError(t, err)
+		for _, g := range gates {
+			require.True(t, g.Verdict == Pass || g.Reason != nil, "%s: %s without a reason", g.Expr, g.Verdict)
+			require.True(t, g.More == nil || g.Verdict == Inconclusive && *g.More > 0)
+		}
+		_, err = json.Marshal(Compare(&b, &a, "p99", 0))
+		require.NoError(t, err)
+	})
 }
 
 func TestOverallAndExitCode(t *testing.T) {

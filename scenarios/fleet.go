@@ -6,7 +6,6 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"taillab/sim/gpu"
@@ -268,12 +267,4 @@ func (d *decoder) labels(n *node, path string, base map[string]string) map[strin
 		}
 	}
 	return out
-}
-
-// size is a number of replicas as text.
-func replicaText(n int) string {
-	if n == 1 {
-		return "1 replica"
-	}
-	return strconv.Itoa(n) + " replicas"
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // set returns the tree with the value at path replaced; what lies on the way is
@@ -56,6 +55,33 @@ func setItem(n *node, i int, path []string, value *node) (*node, string) {
 	c.items = slices.Clone(n.items)
 	c.items[i] = child
 	return &c, ""
+}
+
+// overlay is set for what users write: a shorthand on the way (an arrival process
+// or a policy by its bare name) is opened, so that its parameters can be set.
+func overlay(root *node, steps []string, value *node) (*node, string) {
+	for i := 1; i < len(steps); i++ {
+		at := find(root, strings.Join(steps[:i], "."))
+		if at == nil || at.kind != scalarNode || !exists(root, strings.Join(steps[:i], ".")) {
+			continue
+		}
+		open := &node{kind: mapNode, src: at.src, line: at.line, col: at.col, end: at.end, key: at.key}
+		bare := *at
+		bare.key = nil
+		switch {
+		case steps[i-1] == "arrivals":
+			empty := &node{kind: mapNode, src: at.src, line: at.line, col: at.col, end: at.end, key: &bare}
+			open.keys, open.items = []*node{&bare}, []*node{empty}
+		case slices.Contains(steps[:i], "balance"):
+			name := &node{kind: scalarNode, text: "name", src: at.src, line: at.line, col: at.col, end: at.end}
+			bare.key = name
+			open.keys, open.items = []*node{name}, []*node{&bare}
+		default:
+			continue
+		}
+		root, _ = set(root, steps[:i], open)
+	}
+	return set(root, steps, value)
 }
 
 // splitPath cuts `a.b[1].c` into its steps.
@@ -110,7 +136,7 @@ func (d *decoder) flags(root *node, sets []string) *node {
 		if parsed == nil {
 			continue
 		}
-		next, why := set(root, splitPath(path), parsed)
+		next, why := overlay(root, splitPath(path), parsed)
 		if why != "" {
 			d.ps.at(here, path, "", "%s cannot be set: %s", path, why)
 			continue
@@ -139,5 +165,3 @@ func (d *decoder) flagValue(src *text, value string) *node {
 	return nil
 }
 
-// runes counts characters.
-func runes(s string) int { return utf8.RuneCountInString(s) }

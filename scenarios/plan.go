@@ -21,6 +21,9 @@ type Plan struct {
 	Source      []byte // the scenario byte for byte
 	File        string // as the user named it; "NAME (embedded)" for an embedded one
 	Warnings    []reports.Warning
+
+	AllowOverload bool   // judge latency gates of unstable cells, too
+	normal        []byte // the normalised plan; see NormalJSON
 }
 
 // Cell is one policy at one point of the sweep.
@@ -53,6 +56,8 @@ type Setup struct {
 	Workload  *workloads.Compiled
 	Faults    []Fault
 	Measure   Measure
+
+	spec workloads.Spec // what Workload was compiled from, for the plan's hash
 }
 
 // Service is what requests call: a fleet behind a network.

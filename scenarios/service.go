@@ -44,6 +44,7 @@ func (d *decoder) services(root block, demand bool, cat catalog) []serviceDraft 
 		d.wrongKind(list, "services", "a map of services", "such as {chat: {fleet: {…}}}")
 		return nil
 	}
+	d.policies(root, "policies")
 	var out []serviceDraft
 	for i, k := range list.keys {
 		path := join("services", k.text)
@@ -54,6 +55,18 @@ func (d *decoder) services(root block, demand bool, cat catalog) []serviceDraft 
 		}
 	}
 	return out
+}
+
+// policies opens the block policies and refuses the families that this version
+// does not have; what they do without a policy may be said.
+func (d *decoder) policies(b block, registered string) block {
+	p := d.block(b.get("policies"), b.at("policies"), registered)
+	for _, f := range []struct{ key, only string }{{"autoscale", "none"}, {"quota", "none"}, {"share", "fcfs"}, {"graph", "none"}, {"schedule", "none"}} {
+		if n := p.get(f.key); n != nil && textOf(n) != f.only {
+			d.ps.at(n, p.at(f.key), "remove it", "%s other than %s is not available in this version", p.at(f.key), f.only)
+		}
+	}
+	return p
 }
 
 func anyKey(n *node) string {
@@ -84,12 +97,7 @@ func (d *decoder) service(b block, path, name string, demand bool, cat catalog) 
 	if path == "" {
 		registered = "policies"
 	}
-	p := d.block(b.get("policies"), b.at("policies"), registered)
-	for key, only := range map[string]string{"autoscale": "none", "quota": "none", "share": "fcfs", "graph": "none", "schedule": "none"} {
-		if n := p.get(key); n != nil && textOf(n) != only {
-			d.ps.at(n, p.at(key), "remove it", "%s other than %s is not available in this version", p.at(key), only)
-		}
-	}
+	p := d.policies(b, registered)
 	s.written = p.get("balance") != nil
 	s.balance = d.policyList(p.get("balance"), p.at("balance"), "balance", cat)
 	return s

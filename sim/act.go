@@ -19,7 +19,7 @@ func (l *lab) act(k int) {
 		case flow.ActProbe:
 			l.sendProbe(k, a)
 		case flow.ActTell:
-			l.sendTell(a)
+			l.sendTell(k, a)
 		case flow.ActWake:
 			l.post(a.At, l.id.wakeFront, envelope{service: a.Service, front: uint32(k), gen: l.fronts[k].gen, arg: a.Arg})
 		case flow.ActCancel:

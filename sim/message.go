@@ -101,7 +101,7 @@ func (l *lab) reported(e envelope) {
 }
 
 // sendTell carries a message from a front end to a replica half.
-func (l *lab) sendTell(a *flow.Action) {
+func (l *lab) sendTell(from int, a *flow.Action) {
 	s := &l.svcs[a.Service]
 	m := l.out.Msgs[a.Arg]
 	k := &s.report
@@ -109,7 +109,7 @@ func (l *lab) sendTell(a *flow.Action) {
 		k = &s.ask
 	}
 	d, lost, double := k.send()
-	e := envelope{service: a.Service, ref: a.Ref, msg: m}
+	e := envelope{service: a.Service, front: uint32(from), ref: a.Ref, msg: m}
 	if !lost {
 		l.post(l.now()+d, l.id.tell, e)
 	}
@@ -125,7 +125,7 @@ func (l *lab) told(e envelope) {
 	if s.half == nil || c.down > 0 || c.frozen > 0 || e.msg.Inc != c.inc {
 		return
 	}
-	l.half(int(e.service), e.ref.ID, balance.ReplicaEvent{Kind: balance.ReplicaHeard, Msg: &e.msg})
+	l.half(int(e.service), e.ref.ID, balance.ReplicaEvent{Kind: balance.ReplicaHeard, From: e.front, Msg: &e.msg})
 }
 
 func (l *lab) wakeFront(e envelope) {

@@ -71,7 +71,7 @@ func load(spec TraceSpec, opt Options) (*Trace, []Warning, error) {
 	warn = slices.Clone(warn)
 	if raw.inversions > 0 {
 		if spec.Sorted == "required" {
-			return nil, nil, fmt.Errorf("%s is not sorted: %d rows come earlier than the row before them", spec.File, raw.inversions)
+			return nil, nil, fmt.Errorf("%s: %d rows come earlier than the row before them, but sorted: required is set", spec.File, raw.inversions)
 		}
 		warn = append(warn, warning("unsorted-trace", "%s: %d rows come earlier than the row before them; sorted", spec.File, raw.inversions))
 	}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strings"
 )
 
 // mooncakeRow is one line of the format: stamps in ms, 512-token prefix blocks.
@@ -32,7 +32,11 @@ func mooncake(line []byte, spec TraceSpec, row *mooncakeRow, r *record) *fault {
 	if err := json.Unmarshal(line, row); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) && kind.Field != "" {
-			return &fault{column: kind.Field, what: fmt.Sprintf("a %s where a number belongs", kind.Value), got: string(line)}
+			what := "holds a " + kind.Value + ", not a number"
+			if strings.HasPrefix(kind.Value, "number") { // a prefix id that is negative or has a fraction
+				what = "not a whole number of at least 0"
+			}
+			return &fault{column: kind.Field, what: what, got: string(line)}
 		}
 		return &fault{what: "malformed JSON", got: string(bytes.TrimSpace(line))}
 	}

@@ -27,9 +27,9 @@ func (c *clock) add(gap float64) (time.Duration, bool) {
 	if !(gap < horizon) {
 		return 0, false
 	}
-	w := math.Floor(gap)
-	c.rest += gap - w
-	c.whole += int64(w)
+	w := int64(gap) // the floor: gaps are not negative
+	c.rest += gap - float64(w)
+	c.whole += w
 	if c.rest >= 1 {
 		c.rest--
 		c.whole++

@@ -32,7 +32,7 @@ func newReplay(c *Compiled, scale float64, runSeed uint64) *replay {
 	default:
 		r.rounds = max(spec.Loop.Times, 1) - 1
 	}
-	if spec.Rotate {
+	if spec.Rotate && c.trace.meanGap() > 0 {
 		dice := chance.Stream(runSeed, "rotate")
 		r.row = int(chance.Below(&dice, uint64(c.trace.Len())))
 		r.start = uint64(r.row)

@@ -111,8 +111,17 @@ func (s sizer) shape(x float64) float64 {
 	if s.whole {
 		x = math.Floor(x + 0.5)
 	}
-	return min(max(x, s.lo), s.hi)
+	switch { // cheaper than min and max, which look for NaN and −0
+	case x < s.lo:
+		return s.lo
+	case x > s.hi:
+		return s.hi
+	}
+	return x
 }
+
+// free says that draws are used as they are.
+func (s sizer) free() bool { return !s.whole && s.lo <= 0 && math.IsInf(s.hi, 1) }
 
 // fixed reports a size that is always the same.
 func (s sizer) fixed() (float64, bool) {

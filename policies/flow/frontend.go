@@ -324,7 +324,12 @@ func (f *FrontEnd) Counters() Counters {
 }
 
 // Fleet returns the view of a service that its policy sees, nil if none is served.
-func (f *FrontEnd) Fleet(service int) *balance.Fleet { return f.services[service].env.Fleet }
+func (f *FrontEnd) Fleet(service int) *balance.Fleet {
+	if f.services[service].env == nil {
+		return nil
+	}
+	return f.services[service].env.Fleet
+}
 
 // Subscribed tells what the balancer of a service wants to be told.
 func (f *FrontEnd) Subscribed(service int) balance.Mask { return f.services[service].subs.Mask() }

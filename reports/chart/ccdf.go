@@ -94,7 +94,7 @@ func (s CCDFSeries) tail() (out []pt, wasCut bool) {
 	for i := range min(len(s.X), len(s.Y)) {
 		x, y := s.X[i], s.Y[i]
 		switch {
-		case !finite(x) || !finite(y) || x <= 0 || y <= 0 || y > 1:
+		case !drawable(&x) || !drawable(&y) || y > 1:
 			continue
 		case s.N > 0 && y*float64(s.N) < leastLeft:
 			return out, true

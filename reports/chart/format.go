@@ -143,8 +143,18 @@ func round3(v float64) float64 { return round(v, 3) }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
+// The range of numbers that are drawn. Latencies end at 1 h, 3.6e6 ms; what is far
+// beyond is a mistake, and sums and ratios of it would overflow.
+const (
+	leastDrawn = 1e-12
+	mostDrawn  = 1e12
+)
+
 // drawable is true for a number that has a place on a log axis.
-func drawable(v *float64) bool { return v != nil && finite(*v) && *v > 0 }
+func drawable(v *float64) bool { return v != nil && *v >= leastDrawn && *v <= mostDrawn }
+
+// plottable is true for a number that has a place on a linear axis.
+func plottable(v float64) bool { return math.Abs(v) <= mostDrawn }
 
 // known is true for an interval that can be compared and drawn.
 func (v Value) known() bool {

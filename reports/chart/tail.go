@@ -120,7 +120,7 @@ func (in TailInput) title() string {
 	case wins[first] == n:
 		return name + " is the largest part of every tail"
 	case wins[first]+wins[second] == n:
-		return fmt.Sprintf("%s is the largest part of %d tails, %s of %d", name, wins[first], stepWords[second], wins[second])
+		return fmt.Sprintf("%s is the largest part of %s, %s of %d", name, plural(wins[first], "tail"), stepWords[second], wins[second])
 	}
 	return fmt.Sprintf("%s is the largest part of %d of %d tails", name, wins[first], n)
 }

@@ -74,7 +74,7 @@ func (in TimelineInput) drawable() []Panel {
 		for _, s := range p.Series {
 			c := Series{Label: s.Label}
 			for i := range min(len(s.X), len(s.Y)) {
-				if finite(s.X[i]) && finite(s.Y[i]) {
+				if plottable(s.X[i]) && plottable(s.Y[i]) {
 					c.X, c.Y = append(c.X, s.X[i]), append(c.Y, s.Y[i])
 				}
 			}

@@ -106,7 +106,13 @@ func HTML(w io.Writer, s *reports.Summary, o Options) error {
 	if err := pageTemplate.Execute(&b, p); err != nil {
 		return fmt.Errorf("writing the report page: %w", err)
 	}
-	_, err = w.Write(b.Bytes())
+	// A label may hold control characters, which HTML may not.
+	_, err = w.Write(bytes.Map(func(r rune) rune {
+		if r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, b.Bytes()))
 	return err
 }
 

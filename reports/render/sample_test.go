@@ -53,7 +53,7 @@ func sampleCell(policy string, factor float64, i int, load float64) reports.Cell
 	}
 	for k := range 10 {
 		c.Slowest = append(c.Slowest, reports.Slow{Request: uint64(1000*k + i), Seed: k, LatencyMS: p99 * (6 - float64(k)/4), Steps: []reports.SlowStep{
-			{Step: "queue", MS: p99 * 5, Service: "main", Replica: ptr(k), Attempt: 1}, {Step: "service", MS: p99 * (1 - float64(k)/4), Service: "main", Replica: ptr(k), Attempt: 1}}})
+			{Step: "queue", MS: p99 * (5 - float64(k)/4), Service: "main", Replica: ptr(k), Attempt: 1}, {Step: "service", MS: p99, Service: "main", Replica: ptr(k), Attempt: 1}}})
 		c.Parts = append(c.Parts, reports.Part{Seed: k, Requests: 27_000, Completed: 27_000, P50MS: ptr(p50), P99MS: ptr(p99 * (0.95 + float64(k)/100))})
 	}
 	return c

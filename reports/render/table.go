@@ -55,7 +55,23 @@ func (t *terminal) line(s string) {
 
 // asciiFor are the characters of ours that ASCII can imitate.
 var asciiFor = strings.NewReplacer("−", "-", "±", "+/-", "µ", "u", "…", "..", "×", "x", "–", "-", "·", "-",
-	"✓", "ok  ", "✗", "FAIL", "~", "?   ", "─", "-", "’", "'")
+	"─", "-", "≥", ">=", "≤", "<=", "’", "'")
+
+// asciiMarks are the signs of the verdicts in ASCII; there the words are clearer.
+var asciiMarks = map[reports.Verdict]string{
+	reports.Pass: "ok  ", reports.Fail: "FAIL", reports.Inconclusive: "~   ", reports.Invalid: "?   ",
+}
+
+// mark is the sign of a verdict in the characters allowed.
+func (t *terminal) mark(v reports.Verdict) string {
+	if !t.o.ASCII {
+		return mark(v)
+	}
+	if m, ok := asciiMarks[v]; ok {
+		return m
+	}
+	return asciiMarks[reports.Invalid]
+}
 
 // text makes a text safe for the terminal: no control characters, and nothing
 // beyond ASCII if that is asked.
@@ -104,8 +120,9 @@ func (t *terminal) title() {
 		t.line(t.paint(bold, name) + one[len(name):])
 	} else {
 		t.line(t.paint(bold, name))
-		t.line("  " + size)
-		t.line("  " + how)
+		for _, l := range append(wrapText(size, t.o.width()-2), how) {
+			t.line("  " + l)
+		}
 	}
 	if !t.v.s.Complete && len(t.v.s.Cells) > 0 {
 		t.line(t.paint(yellow, "interrupted: only what had finished is shown"))
@@ -169,7 +186,7 @@ func (t *terminal) header(i int, c column) string {
 	if i == 0 {
 		return t.text("at " + t.v.place())
 	}
-	return t.text(c.name)
+	return t.shorten(t.text(c.name), 16) // a long name of the base must not widen its column
 }
 
 // shorten cuts a text to a width in columns.
@@ -190,9 +207,6 @@ func (t *terminal) render(cols []column, label int) error {
 	best := make([]int, len(cols))
 	for i, c := range cols {
 		head[i] = t.header(i, c)
-		if i > 0 && i < len(cols) {
-			head[i] = t.shorten(head[i], max(12, label))
-		}
 		best[i] = t.v.bestRow(c)
 	}
 	table.Header(head)
@@ -284,10 +298,7 @@ func (t *terminal) gates() {
 	t.line("")
 	t.line("gates")
 	for _, g := range shown {
-		m := t.paint(verdictColour[g.Verdict], t.text(mark(g.Verdict)))
-		if t.o.ASCII && g.Verdict == reports.Invalid {
-			m = "!!  "
-		}
+		m := t.paint(verdictColour[g.Verdict], t.mark(g.Verdict))
 		name, text := t.text(gateName(g)), t.text(gateText(g))
 		head := "  " + m + " " + name
 		gap := names - twwidth.Width(name)
@@ -295,13 +306,20 @@ func (t *terminal) gates() {
 			t.line(head + strings.Repeat(" ", gap) + "   " + text)
 			continue
 		}
-		t.line(head)
+		for i, l := range wrapText(name, t.o.width()-twwidth.Width(head)+twwidth.Width(name)) {
+			if i == 0 {
+				l = "  " + m + " " + l
+			} else {
+				l = "      " + l
+			}
+			t.line(l)
+		}
 		for _, l := range wrapText(text, t.o.width()-8) {
 			t.line("        " + l)
 		}
 	}
 	if hidden > 0 {
-		t.line(t.text(fmt.Sprintf("  ✓ %d more passed", hidden)))
+		t.line("  " + t.mark(reports.Pass) + fmt.Sprintf(" %d more passed", hidden))
 	}
 }
 

@@ -17,7 +17,7 @@ type view struct {
 	byRate bool
 	at     float64        // the load (or rate) shown
 	rows   []reports.Cell // at that load, best P99 first
-	base   string         // label of the series that changes are relative to; empty if there is none
+	base   string         // policy that changes are relative to; empty if there is none
 }
 
 // newView chooses the load: the one asked for, else the highest with a gate, else
@@ -42,9 +42,7 @@ func newView(s *reports.Summary, o Options) view {
 }
 
 // same tells loads apart that differ by more than rounding in text.
-func same(a, b float64) bool {
-	return a == b || math.Abs(a-b) <= 1e-9*math.Max(math.Abs(a), math.Abs(b))
-}
+func same(a, b float64) bool { return math.Abs(a-b) <= 1e-9*min(math.Abs(a), math.Abs(b)) }
 
 func orInf(v *float64) float64 {
 	if v == nil || math.IsNaN(*v) {
@@ -70,7 +68,7 @@ func (v view) choose(places []float64, asked *float64) float64 {
 		})
 	}
 	if !v.byRate {
-		gated := math.Inf(-1)
+		gated := -1.0 // loads are never negative
 		for _, g := range v.s.Gates {
 			// A gate without `at` covers every load and says nothing about which to show.
 			if g.Load != nil && strings.Contains(g.Expr, " at ") {
@@ -114,22 +112,31 @@ func (v view) chooseBase() string {
 			best, most = p, count[p]
 		}
 	}
-	for _, c := range v.rows {
-		if c.Policy == best {
-			return chart.Label(c)
-		}
+	if best == "" {
+		return v.rows[0].Policy
 	}
-	return chart.Label(v.rows[0])
+	return best
 }
 
-// baseCell is the row that changes are relative to.
-func (v view) baseCell() (reports.Cell, bool) {
-	for _, c := range v.rows {
-		if v.base != "" && chart.Label(c) == v.base {
-			return c, true
-		}
+// against is P99 relative to that of the base, at the same place of every other
+// axis. Percentiles of cells are geometric means over parts, so this ratio is the
+// one that gates test.
+func (v view) against(c reports.Cell) string {
+	if c.Policy == v.base {
+		return "base"
 	}
-	return reports.Cell{}, false
+	i := slices.IndexFunc(v.rows, func(b reports.Cell) bool { return b.Policy == v.base && pairs(b.Axes) == pairs(c.Axes) })
+	if i < 0 {
+		return chart.Missing
+	}
+	base := v.rows[i]
+	switch {
+	case c.P99MS == nil || base.P99MS == nil || *base.P99MS <= 0:
+		return chart.Missing
+	case c.ResultHash != "" && c.ResultHash == base.ResultHash:
+		return "identical"
+	}
+	return chart.Change(*c.P99MS / *base.P99MS - 1)
 }
 
 // place says which load is shown.
@@ -206,8 +213,8 @@ func (v view) columns() []column {
 	if v.any(func(c reports.Cell) bool { return c.P99CI != nil }) {
 		cols = append(cols, column{name: v.confidence() + " CI", cell: ciText, drop: 2})
 	}
-	if base, ok := v.baseCell(); ok {
-		cols = append(cols, column{name: "vs " + v.base, cell: func(c reports.Cell) string { return against(c, base) }})
+	if v.base != "" {
+		cols = append(cols, column{name: "vs " + v.base, cell: v.against})
 	}
 	if v.any(func(c reports.Cell) bool { return c.TTFTP99MS != nil }) {
 		cols = append(cols, latency("TTFT P99", 0, func(c reports.Cell) *float64 { return c.TTFTP99MS }))
@@ -241,20 +248,6 @@ func ciText(c reports.Cell) string {
 		return chart.Missing
 	}
 	return chart.PlusMinus(*c.P99MS, c.P99CI[0], c.P99CI[1])
-}
-
-// against is P99 relative to the base. Percentiles of cells are geometric means
-// over parts, so this ratio is the one that gates test.
-func against(c, base reports.Cell) string {
-	switch {
-	case chart.Label(c) == chart.Label(base):
-		return "base"
-	case c.P99MS == nil || base.P99MS == nil || *base.P99MS <= 0:
-		return chart.Missing
-	case c.ResultHash != "" && c.ResultHash == base.ResultHash:
-		return "identical"
-	}
-	return chart.Change(*c.P99MS / *base.P99MS - 1)
 }
 
 // bestRow is the row with the lowest value of a column; -1 if none stands out.

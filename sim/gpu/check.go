@@ -192,8 +192,12 @@ func (s *Spec) checkChance(c *checker) {
 	c.within("straggler.factor", s.Straggler.Factor, 1, 1000)
 	c.duration("straggler.fast_for", s.Straggler.FastFor, maxForever)
 	c.duration("straggler.slow_for", s.Straggler.SlowFor, maxForever)
-	if (s.Straggler.FastFor > 0) != (s.Straggler.SlowFor > 0) {
+	fast, slow := s.Straggler.FastFor, s.Straggler.SlowFor
+	switch {
+	case (fast > 0) != (slow > 0):
 		c.add("straggler", "set both or none", "fast_for and slow_for belong together")
+	case fast > 0 && min(fast, slow) < time.Microsecond:
+		c.add("straggler", "", "fast_for %v and slow_for %v: both must be at least 1us", fast, slow)
 	}
 }
 

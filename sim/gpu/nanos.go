@@ -30,11 +30,11 @@ func (n *Nanos) UnmarshalText(text []byte) error {
 		if !ok {
 			continue
 		}
-		var v float64
-		if _, err := fmt.Sscanf(number+"|", "%g|", &v); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		v, err := parse(number)
+		if v *= u.ns; err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("%q is not a duration: write a number and a unit, e.g. 0.95ms", s)
 		}
-		*n = Nanos(v * u.ns)
+		*n = Nanos(v)
 		return nil
 	}
 	if s == "0" {
@@ -42,6 +42,18 @@ func (n *Nanos) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%q has no unit: add ns, us, ms or s", s)
+}
+
+// parse reads the whole of s as a decimal number.
+func parse(s string) (v float64, err error) {
+	if strings.Trim(s, "0123456789.eE+-") != "" {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	var rest string
+	if _, err = fmt.Sscanf(s+"|", "%g%s", &v, &rest); err == nil && rest != "|" {
+		err = fmt.Errorf("%q is not a number", s)
+	}
+	return v, err
 }
 
 // MarshalText writes the cost as UnmarshalText reads it.

@@ -77,6 +77,9 @@ func (p *Pool) addWide(m *Model, noise rand.PCG) int32 {
 		w.slow = true // the first draw makes it fast
 		w.flip(m)
 	}
+	if p.more == nil {
+		p.more = make([]more, 0, cap(p.nodes))
+	}
 	p.wides = append(p.wides, w)
 	p.growMore()
 	return int32(len(p.wides) - 1)

@@ -1,0 +1,47 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"syscall"
+)
+
+// code is an exit code that a signal sets while the work goes on.
+type code struct{ v atomic.Int32 }
+
+func (c *code) get() int { return int(c.v.Load()) }
+
+// watch turns signals into the end of the work: the first cancels it, and what is
+// finished is kept; the second ends the process at once.
+func (s *session) watch(cancel context.CancelFunc, done <-chan struct{}) {
+	if s.Signals == nil {
+		return
+	}
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case sig := <-s.Signals:
+				c := exitInterrupted
+				if sig == syscall.SIGTERM {
+					c = exitTerminated
+				}
+				if s.stopped.get() != 0 {
+					s.Exit(c)
+					return
+				}
+				s.stopped.v.Store(int32(c))
+				cancel()
+			}
+		}
+	}()
+}
+
+// Interruptions are the signals that Process.Signals should deliver.
+func Interruptions() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
+
+// brokenPipe tells whether the reader of an output has gone.
+func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) }

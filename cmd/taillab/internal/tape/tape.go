@@ -1,0 +1,219 @@
+// Package tape is the file format of taped runs: one header that says how to
+// rebuild the instances, and one stream of inputs and actions per instance. What
+// a stream holds is the business of the flow core; this package only frames it.
+//
+// A file is the line "taillab-tape/1", then one zstd frame of: the length of the
+// header, the header as JSON, and the streams' bytes in the header's order.
+// Lengths are unsigned LEB128.
+package tape
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// magic opens every tape; the number is the version of the format.
+const (
+	family = "taillab-tape/"
+	magic  = family + "1\n"
+)
+
+// maxHeader bounds the header: the weights, slots and labels of two million replicas.
+const maxHeader = 1 << 28
+
+// Header says what was taped and how to make the instances anew.
+type Header struct {
+	ToolVersion  string    `json:"tool_version"`
+	Commit       string    `json:"commit"` // of the program; empty if unknown
+	Scenario     string    `json:"scenario"`
+	ScenarioHash string    `json:"scenario_hash"`
+	Policy       string    `json:"policy"` // label of the cell
+	Family       string    `json:"family"`
+	Load         *float64  `json:"load"`
+	Seed         int       `json:"seed"`            // number of the replication, from 1
+	RunSeed      uint64    `json:"run_seed,string"` // what its streams of chance derive from
+	FrontEnds    int       `json:"front_ends"`
+	Services     []Service `json:"services"`
+	Streams      []Stream  `json:"streams"`
+}
+
+// Service is what front ends know of a service before the run.
+type Service struct {
+	Name     string              `json:"name"`
+	Type     string              `json:"policy_type"` // catalogue name of its balancer
+	Params   json.RawMessage     `json:"params"`      // an object: all parameters after defaults
+	Replicas int                 `json:"replicas"`
+	Weights  []float64           `json:"weights,omitempty"` // by replica; none = all 1
+	Slots    []int32             `json:"slots,omitempty"`
+	Labels   []map[string]string `json:"labels,omitempty"`
+	Detect   string              `json:"detect"` // as in the scenario
+	Period   time.Duration       `json:"period_ns"`
+}
+
+// Stream is one taped instance: `frontend/K.GEN` or `replicas/SERVICE`.
+type Stream struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	Data  []byte `json:"-"`
+}
+
+// Tape is a file that was read.
+type Tape struct {
+	Header
+	Cut bool // the file ends early or is damaged: the last streams lack data
+}
+
+// ErrNewer is wrapped by errors about tapes of a later version.
+var ErrNewer = errors.New("written by a newer taillab; update this program to read it")
+
+// ErrDamaged is wrapped by errors about tapes of which nothing can be replayed.
+var ErrDamaged = errors.New("the tape is damaged or cut short")
+
+// Write writes a tape; the sizes in the header are filled in.
+func Write(w io.Writer, h Header) error {
+	h.Streams = append([]Stream(nil), h.Streams...)
+	for i := range h.Streams {
+		h.Streams[i].Bytes = int64(len(h.Streams[i].Data))
+	}
+	head, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("write tape: %w", err)
+	}
+	if _, err := io.WriteString(w, magic); err != nil {
+		return fmt.Errorf("write tape: %w", err)
+	}
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		return fmt.Errorf("write tape: %w", err)
+	}
+	for _, b := range append([][]byte{binary.AppendUvarint(nil, uint64(len(head))), head}, data(h.Streams)...) {
+		if _, err := z.Write(b); err != nil {
+			return fmt.Errorf("write tape: %w", errors.Join(err, z.Close()))
+		}
+	}
+	if err := z.Close(); err != nil {
+		return fmt.Errorf("write tape: %w", err)
+	}
+	return nil
+}
+
+func data(streams []Stream) [][]byte {
+	out := make([][]byte, len(streams))
+	for i := range streams {
+		out[i] = streams[i].Data
+	}
+	return out
+}
+
+// Read reads a tape. One that ends early is returned as far as it goes, with Cut
+// set; an error means that there is nothing to replay. It never trusts a length
+// in the file further than the bytes that follow it.
+func Read(r io.Reader) (*Tape, error) {
+	b := bufio.NewReader(r)
+	if err := readMagic(b); err != nil {
+		return nil, err
+	}
+	z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	defer z.Close()
+	in := bufio.NewReader(z)
+	t := &Tape{}
+	if err := t.readHeader(in); err != nil {
+		return nil, err
+	}
+	for i := range t.Streams {
+		s := &t.Streams[i]
+		var buf bytes.Buffer
+		n, err := io.CopyN(&buf, in, s.Bytes)
+		s.Data = buf.Bytes()
+		if err != nil || n < s.Bytes {
+			t.Cut = true
+			return t, nil
+		}
+	}
+	if _, err := in.ReadByte(); err != io.EOF { // the checksum at the end is read here
+		t.Cut = true
+	}
+	return t, nil
+}
+
+func readMagic(b *bufio.Reader) error {
+	line := make([]byte, 0, 32)
+	for len(line) < cap(line) {
+		c, err := b.ReadByte()
+		if err != nil {
+			break
+		}
+		if line = append(line, c); c == '\n' {
+			break
+		}
+	}
+	switch s := string(line); {
+	case s == magic:
+		return nil
+	case strings.HasPrefix(s, family) && strings.HasSuffix(s, "\n"):
+		return fmt.Errorf("format %q: %w", strings.TrimSpace(s), ErrNewer)
+	case len(s) > 0 && strings.HasPrefix(magic, s):
+		return fmt.Errorf("%w: it ends within its first line", ErrDamaged)
+	}
+	return errors.New("this is not a tape: its first line is not " + strings.TrimSpace(magic))
+}
+
+func (t *Tape) readHeader(in *bufio.Reader) error {
+	n, err := binary.ReadUvarint(in)
+	if err != nil {
+		return fmt.Errorf("%w: no header can be read", ErrDamaged)
+	}
+	if n > maxHeader {
+		return fmt.Errorf("%w: the header would be %d bytes long", ErrDamaged, n)
+	}
+	var head bytes.Buffer
+	if _, err := io.CopyN(&head, in, int64(n)); err != nil {
+		return fmt.Errorf("%w: it ends within its header", ErrDamaged)
+	}
+	if err := json.Unmarshal(head.Bytes(), &t.Header); err != nil {
+		return fmt.Errorf("%w: its header cannot be read: %v", ErrDamaged, err)
+	}
+	return t.check()
+}
+
+// check refuses headers that no run could have written.
+func (t *Tape) check() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, args...)...)
+	}
+	if t.FrontEnds < 1 || t.FrontEnds > 10_000 {
+		return bad("its header names %d front ends", t.FrontEnds)
+	}
+	if len(t.Services) == 0 || len(t.Services) > 1<<16 {
+		return bad("its header names %d services", len(t.Services))
+	}
+	for _, s := range t.Services {
+		n := s.Replicas
+		if n < 1 || n > 2_000_000 {
+			return bad("service %q has %d replicas", s.Name, n)
+		}
+		for _, have := range []int{len(s.Weights), len(s.Slots), len(s.Labels)} {
+			if have != 0 && have != n {
+				return bad("service %q lists %d of its %d replicas", s.Name, have, n)
+			}
+		}
+	}
+	for _, s := range t.Streams {
+		if s.Bytes < 0 {
+			return bad("stream %q has a negative size", s.Name)
+		}
+	}
+	return nil
+}

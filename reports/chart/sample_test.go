@@ -1,0 +1,83 @@
+package chart
+
+import (
+	"math"
+	"strings"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+var sampleNames = []string{"random", "round-robin", "p2c", "least-loaded-oracle", "jiq", "jiq-amnesia", "peak-ewma", "sita-e", "bounded-hash", "prequal", "central-queue", "weighted", "a|b<script>%0A", "名前の長い方針", strings.Repeat("long-", 20)}
+
+var sampleOrigin = Origin{Scenario: "wechat-jiq", Host: "sim", Seed: 42, Seeds: 10, Commit: "4f2a9c1d77aa", Requests: 1_620_000}
+
+// samplePP is n policies at l loads: made-up curves that look like the real ones.
+func sampleP99(n, l int) P99Input {
+	in := P99Input{Origin: sampleOrigin}
+	for k := range l {
+		in.X = append(in.X, math.Round((0.5+0.45*float64(k+1)/float64(l))*1000)/1000)
+	}
+	factor := []float64{3.4, 2.6, 1.15, 1.0, 0.9, 1.05, 1.2, 2.2, 1.8, 1.1, 0.96, 1.4, 1.7, 1.02, 2}
+	for i := range n {
+		s := P99Series{Label: sampleNames[i%len(sampleNames)]}
+		for _, load := range in.X {
+			f := factor[i%len(factor)]
+			if i == 4 && load > 0.9 {
+				f = 1.5
+			}
+			v, w := 60+40*f*f/(1-load), 0.02+0.03*load*f
+			s.Values = append(s.Values, Value{V: ptr(v), CI: &[2]float64{v * (1 - w), v * (1 + w)}})
+		}
+		in.Series = append(in.Series, s)
+	}
+	return in
+}
+
+func sampleCCDF(n int) CCDFInput {
+	in := CCDFInput{Origin: sampleOrigin, At: "85% load"}
+	for _, s := range sampleP99(n, 1).Series {
+		c := CCDFSeries{Label: s.Label, N: 30_000, P99: s.Values[0]}
+		for k := range 60 {
+			y := math.Pow(10, -5*float64(k)/59)
+			c.X, c.Y = append(c.X, *s.Values[0].V*math.Pow((0.3-math.Log(y))/4.9, 1.3)), append(c.Y, y)
+		}
+		in.Series = append(in.Series, c)
+	}
+	return in
+}
+
+func sampleTail(n int) TailInput {
+	in := TailInput{Origin: sampleOrigin, At: "85% load"}
+	for i, s := range sampleP99(n, 1).Series {
+		v := *s.Values[0].V
+		b := TailBar{Label: s.Label, P99: s.Values[0], Parts: [6]*float64{ptr(0.01 * v), ptr(0.0), ptr(.02 * v), ptr(v * .57), ptr(.1 * v), ptr(.5 * v)}}
+		if i == 1 {
+			b.Parts[2], b.Parts[3], b.Parts[4] = nil, nil, nil
+		}
+		in.Bars = append(in.Bars, b)
+		in.Slowest = append(in.Slowest, SlowRequest{s.Label, 5 * v, "queue 1.00 s, service 40.0 ms"})
+	}
+	return in
+}
+
+func sampleTimeline(n, points int) TimelineInput {
+	in := TimelineInput{Origin: sampleOrigin, At: "85% load, seed 1"}
+	for k, name := range []string{"queue depth", "in flight", "replicas"} {
+		p := Panel{Name: name}
+		for i := range n {
+			s := Series{Label: sampleNames[i]}
+			for t := range points {
+				s.X, s.Y = append(s.X, float64(t)), append(s.Y, math.Round(float64(3-k)*(30+20*math.Sin(float64(t)/20+float64(i)))))
+			}
+			p.Series = append(p.Series, s)
+		}
+		in.Panels = append(in.Panels, p)
+	}
+	return in
+}
+
+// gallery is every chart at one size.
+func gallery(n, loads int, th Theme) []Figure {
+	p := sampleP99(n, loads)
+	return []Figure{P99vsLoad(p, th), Matrix(p, th), CCDF(sampleCCDF(n), th), Tail(sampleTail(n), th), Timeline(sampleTimeline(min(n, 12), 50), th)}
+}

@@ -1,0 +1,139 @@
+package scenarios
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"taillab/policies"
+	"taillab/policies/balance"
+)
+
+// Parameter describes one parameter of a policy.
+type Parameter struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Default  any    `json:"default"` // durations as text
+	Range    string `json:"range"`   // "" when any value goes
+	About    string `json:"about"`
+	Required bool   `json:"required"`
+}
+
+// Description is what `explain` says about a policy.
+type Description struct {
+	Name       string      `json:"name"`
+	Family     string      `json:"family"`
+	About      string      `json:"about"`
+	Source     string      `json:"source"`
+	Flags      []string    `json:"flags"` // oracle, shared, reporter
+	Parameters []Parameter `json:"parameters"`
+	Example    string      `json:"example"` // YAML
+}
+
+// Describe reads the parameters of a policy off its prototype.
+func Describe(e policies.Entry) Description {
+	out := Description{Name: e.Name, Family: e.Family, About: e.About, Source: e.Source, Flags: flagsOf(e.New()), Parameters: []Parameter{}}
+	v := reflect.ValueOf(e.New())
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if v.Kind() == reflect.Struct {
+		for _, f := range fieldsOf(v.Type()) {
+			out.Parameters = append(out.Parameters, Parameter{
+				Name: f.name, Type: typeName(f.kind), Default: plainValue(v.FieldByIndex(f.index)),
+				Range: rangeText(f), About: f.tag.Get("about"), Required: f.tag.Get("required") == "true",
+			})
+		}
+	}
+	out.Example = example(out)
+	return out
+}
+
+// flagsOf says what a policy asks of its host.
+func flagsOf(p any) []string {
+	out := []string{}
+	if _, ok := p.(balance.Oracle); ok {
+		out = append(out, "oracle")
+	}
+	if _, ok := p.(balance.Shared); ok {
+		out = append(out, "shared")
+	}
+	if _, ok := p.(balance.Halved); ok {
+		out = append(out, "reporter")
+	}
+	return out
+}
+
+// rangeText writes the range of a parameter as documents do.
+func rangeText(f field) string {
+	lo, hi, above := f.tag.Get("min"), f.tag.Get("max"), f.tag.Get("above")
+	switch {
+	case f.tag.Get("enum") != "":
+		return strings.ReplaceAll(f.tag.Get("enum"), "|", " ")
+	case above != "" && hi != "":
+		return "(" + above + ", " + hi + "]"
+	case above != "":
+		return "> " + above
+	case lo != "" && hi != "":
+		return "[" + lo + ", " + hi + "]"
+	case lo != "":
+		return "≥ " + lo
+	case hi != "":
+		return "≤ " + hi
+	}
+	return ""
+}
+
+// example is a scenario line that sets every parameter to its default.
+func example(d Description) string {
+	fields := []string{"name: " + d.Name}
+	for _, p := range d.Parameters {
+		if v := yamlText(p); v != "" {
+			fields = append(fields, p.Name+": "+v)
+		}
+	}
+	if len(fields) == 1 {
+		return fmt.Sprintf("policies: {%s: %s}", d.Family, d.Name)
+	}
+	return fmt.Sprintf("policies: {%s: {%s}}", d.Family, strings.Join(fields, ", "))
+}
+
+// yamlText writes a default, or an example of a required value; "" leaves it out.
+func yamlText(p Parameter) string {
+	switch v := p.Default.(type) {
+	case string:
+		if v == "" {
+			return ""
+		}
+		return v
+	case map[string]any:
+		if p.Required && len(v) == 0 {
+			return "{a: 20, b: 10}"
+		}
+		var keys []string
+		for k := range v {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for i, k := range keys {
+			keys[i] = fmt.Sprintf("%s: %v", k, v[k])
+		}
+		if len(keys) == 0 {
+			return ""
+		}
+		return "{" + strings.Join(keys, ", ") + "}"
+	case []any:
+		if len(v) == 0 {
+			return ""
+		}
+		return strings.ReplaceAll(fmt.Sprint(v), " ", ", ")
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	case nil:
+		return ""
+	default:
+		return fmt.Sprint(v)
+	}
+}
