@@ -80,6 +80,19 @@ func (c comparison) effect() (lower, gain *float64) {
 	return finite(float64(below) / float64(len(d))), finite((a.s*a.s + b.s*b.s) / (e.s * e.s))
 }
 
+// autocorrelated says whether the differences of successive pairs depend on each
+// other: |r₁| > 2/√n.
+func (c comparison) autocorrelated() bool {
+	if c.unpaired || len(c.a) == 0 {
+		return false
+	}
+	d := make([]float64, len(c.a))
+	for i := range d {
+		d[i] = c.a[i] - c.b[i]
+	}
+	return math.Abs(lag1(d)) > 2/math.Sqrt(float64(len(d)))
+}
+
 func (c comparison) word(better string) string {
 	switch {
 	case c.identical:

@@ -100,6 +100,9 @@ func (j *judging) relative(out *Gate, g GateExpr, left quantity, c *Cell, index 
 	cmp.difference(&d, factor)
 	d.decide()
 	held := j.held(left, c)
+	if held == "" && c.Unit == UnitBlock && cmp.autocorrelated() {
+		held = "autocorrelated: neighbouring block pairs resemble each other; use longer blocks"
+	}
 	if held == "" {
 		if why := j.held(rightQ, right); why != "" {
 			held = right.Policy + ": " + why

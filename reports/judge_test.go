@@ -97,6 +97,17 @@ func TestJudgeBlocks(t *testing.T) {
 	require.InDelta(t, 0.0513, *g.Change, 0.00005)
 	require.InDelta(t, 0.0108, g.ChangeCI[0], 0.00005)
 	require.InDelta(t, 0.0934, g.ChangeCI[1], 0.00005)
+	for i := range a.Parts { // two levels, one after the other: a drift, not noise
+		a.Parts[i].P99MS = finite(100 + float64(i/3))
+	}
+	for i := range 6 { // twelve pairs
+		pair := 6 + i
+		a.Parts = append(a.Parts, Part{Seed: 1, Pair: &pair, P99MS: finite(102 + float64(i/3))})
+		b.Parts = append(b.Parts, Part{Seed: 1, Pair: &pair, P99MS: finite(100)})
+	}
+	g = judgeOne(t, "p99(a) <= 1.10 * p99(b)", JudgeOptions{Live: true}, a, b)
+	require.Equal(t, Inconclusive, g.Verdict)
+	require.Contains(t, *g.Reason, "autocorrelated")
 	a.Parts = a.Parts[:5]
 	g = judgeOne(t, "p99(a) <= 1.10 * p99(b)", JudgeOptions{Live: true}, a, b)
 	require.Equal(t, "needs at least 6 block pairs", *g.Reason)

@@ -16,6 +16,7 @@ type block struct {
 	d    *decoder
 	n    *node // nil: not written, every key keeps its default
 	path string
+	odd  bool // holds an unknown key: perhaps a missing one, misspelt
 }
 
 // join appends a key to a path.
@@ -48,12 +49,20 @@ func (d *decoder) block(n *node, path, registered string, further ...string) blo
 		switch {
 		case slices.Contains(valid, k.text):
 		case slices.Contains(later, k.text):
-			d.ps.at(k, at, "remove it", "%s is not available in this version", at)
+			d.harmless(func() { d.ps.at(k, at, "remove it", "%s is not available in this version", at) })
 		default:
-			d.unknown(k, path, valid)
+			b.odd = true
+			d.harmless(func() { d.unknown(k, path, valid) })
 		}
 	}
 	return b
+}
+
+// harmless counts what report reports as leaving every value readable.
+func (d *decoder) harmless(report func()) {
+	before := len(d.ps.list)
+	report()
+	d.ps.harmless += len(d.ps.list) - before
 }
 
 func (d *decoder) unknown(k *node, path string, valid []string) {
@@ -147,7 +156,7 @@ func (b block) enum(key string, dst *string, values ...string) {
 		return
 	}
 	if !slices.Contains(values, n.text) {
-		b.d.ps.at(n, b.at(key), Suggest(n.text, values, ""), "%s is %q: it must be one of %s", b.at(key), n.text, strings.Join(values, ", "))
+		b.d.ps.at(n, b.at(key), near(n.text, values), "%s is %q: it must be one of %s", b.at(key), n.text, strings.Join(values, ", "))
 		return
 	}
 	*dst = n.text

@@ -46,7 +46,9 @@ func (d *decoder) distOf(kind string, n *node, path string, q workloads.Quantity
 	case kind == "constant" && n.kind == scalarNode:
 		out.Value, _ = d.size(n, path, q)
 	case kind == "quantiles" && n.kind == scalarNode:
-		out.Preset = n.text
+		if out.Preset = n.text; !d.isTable(n, path) {
+			return workloads.Constant(1)
+		}
 	case kind == "quantiles":
 		d.points(n, path, q, &out)
 	case kind == "bimodal":
@@ -57,6 +59,22 @@ func (d *decoder) distOf(kind string, n *node, path string, q workloads.Quantity
 		d.distKeys(n, path, q, &out)
 	}
 	return out
+}
+
+// isTable wants the name of a preset with lengths, or NAME-input, NAME-output.
+func (d *decoder) isTable(n *node, path string) bool {
+	var names []string
+	for _, p := range workloads.Presets() {
+		if p.Sizes {
+			names = append(names, p.Name)
+		}
+	}
+	base := strings.TrimSuffix(strings.TrimSuffix(n.text, "-input"), "-output")
+	if slices.Contains(names, base) {
+		return true
+	}
+	d.ps.at(n, path, Suggest(n.text, names, "taillab list workloads"), "no quantile table called %q", n.text)
+	return false
 }
 
 // distKeys decodes the keys that the kind's row in workloads names.

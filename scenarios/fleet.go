@@ -74,6 +74,8 @@ func (d *decoder) fleet(n *node, path string, demand bool) []Group {
 	case replicas != nil && groups != nil:
 		d.ps.at(groups.key, b.at("groups"), "leave one out: the groups add up to the fleet", "%s stands beside %s", b.at("groups"), b.at("replicas"))
 		return nil
+	case replicas == nil && groups == nil && b.odd:
+		return nil
 	case replicas == nil && groups == nil:
 		d.ps.at(n, b.at("replicas"), "such as {replicas: 8}", "%s has neither replicas nor groups", path)
 		return nil
@@ -141,14 +143,14 @@ func (d *decoder) group(fleet, own block, demand bool) Group {
 		inline = block{d: d, n: profile, path: at.at("gpu")}
 		ok = d.inline(inline, &spec)
 	}
-	before := len(d.ps.list)
+	before := d.ps.broken()
 	for _, b := range []block{fleet, own} {
 		d.modelKeys(b, &spec)
 		b.number("speed", &g.Speed, span{lo: 0, hi: 1000, above: true})
 		b.number("weight", &g.Weight, span{lo: 0, hi: 1e300})
 		g.Labels = d.labels(b.get("labels"), b.at("labels"), g.Labels)
 	}
-	if !ok || len(d.ps.list) > before {
+	if !ok || d.ps.broken() > before {
 		return g
 	}
 	model, ps := gpu.New(spec)

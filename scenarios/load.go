@@ -21,7 +21,7 @@ type Options struct {
 	Dir     string    // trace files with relative names are looked for here; "" = the current working directory
 	Stdin   io.Reader // read for the trace file "-"
 	SkipBad workloads.SkipBad
-	Files   *workloads.Files // caches parsed trace files between scenarios; nil = one cache per Load
+	Files   *workloads.Files     // caches parsed trace files between scenarios; nil = one cache per Load
 	Metrics []reports.MetricInfo // what gates may name beside the built-in metrics
 }
 
@@ -161,9 +161,9 @@ func (l *loader) expand(root *node, top block, runs int) {
 // point decodes the scenario at one point of the axes.
 func (l *loader) point(top block) draft {
 	d := draft{root: top}
-	before := len(l.list.list)
+	before := l.list.broken()
 	d.spec = l.workload(top)
-	sound := len(l.list.list) == before
+	sound := l.list.broken() == before
 	demand := top.get("workload").get("demand")
 	brings := demand != nil || exists(top.n, "workload.arrivals.trace.columns.duration")
 	d.services = l.services(top, brings, catalog{l.opt.Catalog})
@@ -224,7 +224,7 @@ func (l *loader) compile(d *draft) {
 		if at == d.root.n && at.kind == mapNode && d.root.get("workload") != nil {
 			at = d.root.get("workload")
 		}
-		l.ps.at(at, path, p.Hint, "%s: %s", path, p.Msg)
+		l.ps.at(at, path, p.Hint, "%s", said(path, p.Msg))
 	}
 	if c == nil {
 		return
@@ -245,6 +245,16 @@ func (l *loader) compile(d *draft) {
 	}
 	standard, most := c.Requests(rate)
 	d.measure.settle(&l.decoder, standard, most)
+}
+
+// said puts the whole path into a message that names its last key only, or in
+// front of one that names none.
+func said(path, msg string) string {
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	if rest, ok := strings.CutPrefix(msg, last+" "); ok {
+		return path + " " + rest
+	}
+	return path + ": " + msg
 }
 
 // checkRate wants exactly one of a rate and a load.

@@ -198,7 +198,7 @@ func (b *builder) fail(y *yaml.Node, use *node, hint, format string, args ...any
 // nodes around it.
 func (b *builder) build(y *yaml.Node, use *node, depth int, around []*yaml.Node) *node {
 	if b.count++; b.failed || b.count > maxNodes {
-		b.fail(y, use, "write fewer aliases", "the aliases of this file write out to more than %d values", maxNodes)
+		b.fail(y, use, "write fewer aliases", "the aliases of this file write out to more than %s values", thousands(maxNodes))
 		return b.located(y)
 	}
 	if depth > maxDepth {
@@ -263,6 +263,9 @@ func (b *builder) mapping(n *node, y *yaml.Node, use *node, depth int, around []
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k := b.build(y.Content[i], use, depth+1, around)
 		v := b.build(y.Content[i+1], use, depth+1, around)
+		if b.failed {
+			return
+		}
 		v.key = k
 		switch {
 		case k.kind != scalarNode:

@@ -164,4 +164,3 @@ func (d *decoder) flagValue(src *text, value string) *node {
 	}
 	return nil
 }
-

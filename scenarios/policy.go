@@ -186,7 +186,7 @@ func (d *decoder) checkTables(s *serviceDraft) {
 		}
 		list := c.CheckTable(table)
 		for i, q := range list {
-			if i == 3 { // one line each for a fleet of thousands helps nobody
+			if i == 1 { // one line each for a fleet of thousands helps nobody
 				d.ps.at(find(p.n, q.Path), join(p.path, q.Path), "", "%s: and %d more like this", p.Type, len(list)-i)
 				break
 			}

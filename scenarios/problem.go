@@ -40,7 +40,12 @@ func (p Problem) where() string {
 type problemList struct {
 	list []Problem
 	seen map[Problem]bool
+
+	harmless int // unknown keys among them: what else stands there can still be judged
 }
+
+// broken counts the problems that leave a value unread or wrong.
+func (l *problemList) broken() int { return len(l.list) - l.harmless }
 
 func (l *problemList) add(p Problem) {
 	if l.seen[p] {

@@ -136,7 +136,9 @@ func (d *decoder) plain(n *node, path string, v reflect.Value, tag reflect.Struc
 		t, wrong = readDuration(n.text)
 		x = float64(t)
 	case reflect.PointerTo(v.Type()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
-		wrong = unmarshal(n.text, v)
+		if wrong = bare(n.text, v.Type()); wrong == nil {
+			wrong = unmarshal(n.text, v)
+		}
 		if wrong == nil && v.Type() == nanosType {
 			d.within(n, path, v.Float(), v.Type(), tag)
 		}
@@ -172,6 +174,15 @@ func (d *decoder) plain(n *node, path string, v reflect.Value, tag reflect.Struc
 	}
 }
 
+// bare says of a cost without a unit what it says of a duration.
+func bare(s string, t reflect.Type) *bad {
+	if _, wrong := readFloat(s); t == nanosType && wrong == nil {
+		_, wrong = readDuration(s)
+		return wrong
+	}
+	return nil
+}
+
 func unmarshal(s string, v reflect.Value) *bad {
 	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
 		return &bad{must: "it cannot be read", hint: err.Error()}
@@ -183,7 +194,7 @@ func (d *decoder) word(n *node, path string, v reflect.Value, tag reflect.Struct
 	if e := tag.Get("enum"); e != "" {
 		values := strings.Split(e, "|")
 		if !slices.Contains(values, n.text) {
-			d.ps.at(n, path, Suggest(n.text, values, ""), "%s is %q: it must be one of %s", path, n.text, strings.Join(values, ", "))
+			d.ps.at(n, path, near(n.text, values), "%s is %q: it must be one of %s", path, n.text, strings.Join(values, ", "))
 			return
 		}
 	}

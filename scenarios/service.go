@@ -86,7 +86,9 @@ func (d *decoder) checkName(k *node, path, what string) {
 func (d *decoder) service(b block, path, name string, demand bool, cat catalog) serviceDraft {
 	s := serviceDraft{path: path}
 	s.Name = name
-	if b.get("fleet") == nil {
+	if b.get("fleet") == nil && b.odd {
+		s.Groups = nil // it is perhaps the unknown key
+	} else if b.get("fleet") == nil {
 		d.ps.at(b.n, b.at("fleet"), "such as fleet: {replicas: 8, gpu: h100-8b}", "%s is missing: nothing serves the requests", b.at("fleet"))
 	} else {
 		s.Groups = d.fleet(b.get("fleet"), b.at("fleet"), demand)
@@ -148,7 +150,7 @@ func (d *decoder) link(n *node, path string) (l Link) {
 	if at := b.get("delay"); at != nil {
 		l.Delay = d.dist(at, b.at("delay"), workloads.Durations)
 		for _, p := range l.Delay.Check(workloads.Durations) {
-			d.ps.at(find(at, p.Path), join(b.at("delay"), p.Path), p.Hint, "%s: %s", b.at("delay"), p.Msg)
+			d.ps.at(find(at, p.Path), join(b.at("delay"), p.Path), p.Hint, "%s", said(join(b.at("delay"), p.Path), p.Msg))
 		}
 	}
 	share := span{lo: 0, hi: 1, below: true}

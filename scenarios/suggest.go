@@ -38,6 +38,14 @@ func Suggest(name string, valid []string, listing string) string {
 	return fmt.Sprintf("one of: %s … (%d in all)", strings.Join(valid[:12], " "), len(valid))
 }
 
+// near is Suggest for a message that lists the valid names itself.
+func near(name string, valid []string) string {
+	if s := Suggest(name, valid, ""); strings.HasPrefix(s, "did you mean") {
+		return s
+	}
+	return ""
+}
+
 func quoted(names []string) string {
 	var q []string
 	for _, n := range names {

@@ -51,10 +51,13 @@ func (d *decoder) arrivals(n *node, path string) workloads.Arrivals {
 			d.ps.at(n, path, "such as {trace: {file: conv.csv.gz}}", "a trace needs a file")
 			return workloads.NewArrivals("poisson")
 		}
+		if !d.isArrival(n, n.text, path) {
+			return workloads.NewArrivals("poisson")
+		}
 		return workloads.NewArrivals(n.text)
 	}
 	kind, inner := d.kindOf(n, path, "a name or {KIND: {…}}")
-	if inner == nil {
+	if inner == nil || !d.isArrival(inner.key, kind, path) {
 		return workloads.NewArrivals("poisson")
 	}
 	a, at := workloads.NewArrivals(kind), join(path, kind)
@@ -67,9 +70,6 @@ func (d *decoder) arrivals(n *node, path string) workloads.Arrivals {
 		return a
 	}
 	valid := arrivalKeys(kind)
-	if valid == nil { // no such kind: Compile says so
-		return a
-	}
 	v := reflect.ValueOf(&a).Elem()
 	for i, k := range inner.keys {
 		j := slices.IndexFunc(valid, func(x workloads.Key) bool { return x.Name == k.text })
@@ -84,6 +84,28 @@ func (d *decoder) arrivals(n *node, path string) workloads.Arrivals {
 		d.arrivalKey(inner.items[i], join(at, k.text), v.FieldByName(valid[j].Field))
 	}
 	return a
+}
+
+// isArrival wants the name of a process or of a preset.
+func (d *decoder) isArrival(n *node, kind, path string) bool {
+	if kind == "closed" || kind == "clients" {
+		d.ps.at(n, path, "use an open process such as poisson or gamma", "arrivals of kind %s are not available in this version", kind)
+		return false
+	}
+	if arrivalKeys(kind) != nil {
+		return true
+	}
+	var names []string
+	for _, k := range workloads.ArrivalKinds() {
+		names = append(names, k.Name)
+	}
+	for _, p := range workloads.Presets() {
+		if p.Arrivals {
+			names = append(names, p.Name)
+		}
+	}
+	d.ps.at(n, path, Suggest(kind, names, "taillab list workloads"), "no arrival process called %q", kind)
+	return false
 }
 
 // arrivalKeys are the parameters of a kind; a preset takes a rate. Nil: no such kind.
@@ -166,8 +188,11 @@ func (d *decoder) open(n *node, path string, keys ...string) block {
 
 func (d *decoder) trace(n *node, path string) workloads.TraceSpec {
 	t := workloads.NewTrace()
-	b := d.open(n, path, "file", "format", "time_scale", "load_scale", "loop", "window", "limit", "jitter", "rotate",
-		"keep_offset", "sorted", "columns", "include_failed")
+	var b block
+	d.harmless(func() {
+		b = d.open(n, path, "file", "format", "time_scale", "load_scale", "loop", "window", "limit", "jitter", "rotate",
+			"keep_offset", "sorted", "columns", "include_failed")
+	})
 	if b.n == nil {
 		return t
 	}

@@ -431,8 +431,7 @@ func (l *lab) addService(i int) error {
 	if s.noisy {
 		s.noise = chance.Stream(l.run_.Seed, "noise")
 	}
-	s.detect = map[string]flow.Detect{scenarios.DetectNever: flow.DetectNever,
-		scenarios.DetectHealth: flow.DetectHealth}[cfg.Discovery.Detect]
+	s.detect = detection(cfg.Discovery.Detect)
 	if err := s.connect(l.run_.Seed); err != nil {
 		return err
 	}
@@ -449,16 +448,32 @@ func (l *lab) addPolicy(i int) {
 		s.truth = newColumn(s)
 	}
 	if _, ok := b.(balance.Halved); ok {
-		dice := make([]rand.PCG, s.pool.Len())
-		for r := range dice {
-			dice[r] = chance.Stream(l.run_.Seed, fmt.Sprintf("reporter/%s/%d", s.name, r))
-		}
+		dice := replicaDice(s.name, s.pool.Len(), l.run_.Seed)
 		var t *flow.Tape
 		if c.Setup.Measure.Tape {
 			t = l.newTape("replicas/" + s.name)
 		}
 		s.half = flow.NewReplicas(b, i, c.Setup.FrontEnds.Count, dice, t)
 	}
+}
+
+// replicaDice makes the streams of a service's replica halves.
+func replicaDice(service string, n int, seed uint64) []rand.PCG {
+	dice := make([]rand.PCG, n)
+	for r := range dice {
+		dice[r] = chance.Stream(seed, fmt.Sprintf("reporter/%s/%d", service, r))
+	}
+	return dice
+}
+
+func detection(name string) flow.Detect {
+	switch name {
+	case scenarios.DetectNever:
+		return flow.DetectNever
+	case scenarios.DetectHealth:
+		return flow.DetectHealth
+	}
+	return flow.DetectReset
 }
 
 func (s *service) connect(seed uint64) (err error) {

@@ -23,6 +23,7 @@ type record struct {
 // shape says which columns a file has.
 type shape struct {
 	stamps, dates                                           bool
+	optional                                                bool // a column without content is dropped
 	input, output, demand, tenant, model, session, prefixes bool
 }
 
@@ -82,9 +83,32 @@ func number(m map[string]uint32, list *[]string, name string) uint32 {
 	return i
 }
 
+// dropEmpty forgets the columns that no row has filled.
+func (t *Trace) dropEmpty() {
+	if slices.Max(t.Demand) == 0 {
+		t.Demand = nil
+	}
+	if len(t.Tenants) == 1 && t.Tenants[0] == "" {
+		t.Tenant, t.Tenants = nil, nil
+	}
+	if len(t.Models) == 1 && t.Models[0] == "" {
+		t.Model, t.Models = nil, nil
+	}
+	none := xxhash.Sum64String("")
+	if !slices.ContainsFunc(t.Session, func(s uint64) bool { return s != none }) {
+		t.Session = nil
+	}
+}
+
 // finish sorts the rows stably and counts stamps from the first.
 func (b *builder) finish() *Trace {
 	t := b.t
+	if b.has.optional {
+		t.dropEmpty()
+	}
+	if len(t.blocks) == 0 {
+		t.blockEnd = nil
+	}
 	if t.inversions > 0 {
 		order := make([]int32, len(t.At))
 		for i := range order {

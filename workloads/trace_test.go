@@ -338,8 +338,8 @@ func TestFileErrors(t *testing.T) {
 		"empty.csv":   "empty.csv is empty",
 		"blank.csv":   "blank.csv is empty",
 		"header.csv":  "header.csv has a header but no rows",
-		"odd.csv":     `odd.csv: the format cannot be told from the header "a,b": name one of azure-llm, mooncake, burstgpt, csv, lengths, or map the columns`,
-		"odd.jsonl":   "odd.jsonl: JSON without the keys of a known format: name one of azure-llm, mooncake, burstgpt, csv, lengths",
+		"odd.csv":     `odd.csv: the format cannot be told from the header "a,b": name one of azure-llm, mooncake, burstgpt, csv, jsonl, lengths, or map the columns`,
+		"odd.jsonl":   "odd.jsonl: JSON without the keys of a known format: name one of azure-llm, mooncake, burstgpt, csv, jsonl, lengths",
 		"lengths.csv": "lengths.csv has lengths but no stamps: give it as workload.pairs beside an arrival process",
 		"cut.gz":      "cut.gz: not a valid gzip file: unexpected EOF",
 	} {

@@ -63,7 +63,9 @@ func NewTrace() TraceSpec {
 }
 
 // Formats lists the trace formats that can be read.
-func Formats() []string { return []string{"azure-llm", "mooncake", "burstgpt", "csv", "lengths"} }
+func Formats() []string {
+	return []string{"azure-llm", "mooncake", "burstgpt", "csv", "jsonl", "lengths"}
+}
 
 // Check returns everything that is out of range; it does not open the file.
 func (t TraceSpec) Check() []policies.Problem {

@@ -235,8 +235,8 @@ func (s *scene) bar(t TailBar, x axis, y, h float64) {
 	}
 	if drawable(t.P99.V) {
 		px := x.at(*t.P99.V)
-		s.stroke(paper, 3, nil, pt{px, y - h - 2}, pt{px, y + h + 2})
-		s.stroke(text, 1.5, nil, pt{px, y - h - 2.5}, pt{px, y + h + 2.5})
+		s.stroke(paper, 3, nil, pt{px, y - h - 1}, pt{px, y + h + 1})
+		s.stroke(text, 1.5, nil, pt{px, y - h - 1.5}, pt{px, y + h + 1.5})
 	}
 }
 

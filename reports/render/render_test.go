@@ -110,7 +110,8 @@ func TestTableFitsWidth(t *testing.T) {
 					require.Equal(t, len(l), utf8.RuneCountInString(l), "%q", l)
 				}
 			}
-			require.Equal(t, width >= 100, strings.Contains(out, "95% CI") && width >= 100, "the interval is the first to go")
+			require.Equal(t, width >= 71, strings.Contains(out, "95% CI"), "the interval goes first, at width %d", width)
+			require.Equal(t, width >= 64, strings.Contains(out, "P50 "), "the median goes second, at width %d", width)
 		}
 	}
 }

@@ -359,26 +359,22 @@ func (t *terminal) ending() {
 		tally = ""
 	}
 	t.line("")
-	indent := ""
-	if tally != "" {
-		indent = strings.Repeat(" ", twwidth.Width(tally)+3)
-	}
-	wide := slices.ContainsFunc(tails, func(s string) bool { return twwidth.Width(indent+s) > t.o.width() })
-	painted := t.paint(verdictColour[t.v.s.Verdict], tally)
-	switch {
-	case wide && tally != "":
-		for _, l := range wrapText(tally, t.o.width()) {
-			t.line(t.paint(verdictColour[t.v.s.Verdict], l))
+	colour := verdictColour[t.v.s.Verdict]
+	indent := strings.Repeat(" ", twwidth.Width(tally)+3)
+	beside := tally != "" && len(tails) > 0 &&
+		!slices.ContainsFunc(tails, func(s string) bool { return twwidth.Width(indent+s) > t.o.width() })
+	if beside {
+		t.line(t.paint(colour, tally) + "   " + tails[0])
+		for _, l := range tails[1:] {
+			t.line(indent + l)
 		}
-		indent = ""
-	case len(tails) > 0 && tally != "":
-		t.line(painted + "   " + tails[0])
-		tails = tails[1:]
-	case tally != "":
-		t.line(painted)
+		return
+	}
+	for _, l := range wrapText(tally, t.o.width()) {
+		t.line(t.paint(colour, l))
 	}
 	for _, l := range tails {
-		t.line(indent + l)
+		t.line(l)
 	}
 }
 
