@@ -292,3 +292,6 @@ func sortGroups(g []Group) {
 		return strings.Compare(a.Name, b.Name)
 	})
 }
+
+// MeasuredTime returns the length of the measured window of the closed run.
+func (c *Collector) MeasuredTime() time.Duration { return c.end.MeasuredTime }

@@ -11,7 +11,7 @@ type SkipBad uint8
 // The choices of --skip-bad.
 const (
 	SkipNone SkipBad = iota // stop, with the first and the count
-	SkipFew                 // skip them, but fail above 5 %
+	SkipSome                // skip them, but fail above 5 %
 	SkipAll                 // skip them, whatever their share
 )
 
@@ -80,7 +80,7 @@ func (t *tally) settle(skip SkipBad) ([]Warning, error) {
 	switch {
 	case skip == SkipNone:
 		return nil, t.first
-	case skip == SkipFew && 20*t.bad > t.read:
+	case skip == SkipSome && 20*t.bad > t.read:
 		t.first.Share = true
 		return nil, t.first
 	}

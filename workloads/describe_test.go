@@ -1,9 +1,11 @@
 package workloads
 
 import (
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,4 +99,44 @@ func TestDescribeMooncake(t *testing.T) {
 	require.Equal(t, 43924, d.Prefix.Unique)
 	near(t, 63.96, 2, 100*d.Prefix.HitShare, "hits in percent")
 	near(t, 44.6, 1, 100*d.Prefix.RequestsHit, "requests hit in percent")
+}
+
+func TestPrint(t *testing.T) {
+	t.Parallel()
+	d, err := DescribeTrace(csvTrace(nil), stdin(fourRows))
+	require.NoError(t, err)
+	var b strings.Builder
+	require.NoError(t, d.Print(&b))
+	require.Equal(t, `- (csv)
+rows      4
+          read 4 = used 4 + skipped 0 + filtered 0
+span      6.0000 s, 0.6667 requests/s
+gaps      mean 2000 ms, cv 0.4082, zero 0.00 %, max 3.000 s
+          local cv median –, max – (0 windows of 300 s)
+idc         1 s: 0.500, at most 1 requests
+idc        10 s: –, at most 4 requests
+idc        60 s: –, at most 4 requests
+input     mean 25.00 tokens, cv 0.447, sum 100, min 10
+output    mean 2.50 tokens, cv 0.447, sum 10, min 1
+          rank correlation of input and output 1.0000
+percent           1         5        10        25        50        75        90        95        99      99.9       100
+input         10.3*     11.5*       13*     17.5*       25*     32.5*       37*     38.5*     39.7*    39.97*        40
+output        1.03*     1.15*      1.3*     1.75*      2.5*     3.25*      3.7*     3.85*     3.97*    3.997*         4
+          * rests on fewer than 30 rows
+tenants   1, largest 100.0 %, ten largest 100.0 %
+`, b.String())
+	text, err := json.Marshal(d)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"windows":[{"window_s":1,"idc":0.`)
+	require.Contains(t, string(text), `"local_cv_max":null`)
+}
+
+func TestSpearmanAndQuantiles(t *testing.T) {
+	t.Parallel()
+	require.InDelta(t, -1, *spearman([]uint32{1, 2, 3}, []uint32{9, 5, 1}), 1e-12)
+	require.InDelta(t, math.Sqrt(3)/2, *spearman([]uint32{1, 2, 3}, []uint32{1, 1, 2}), 1e-12, "ties take the mean rank")
+	require.Nil(t, spearman([]uint32{1, 1}, []uint32{1, 2}))
+	require.InDelta(t, 17.5, quantile([]float64{10, 20, 30, 40}, 25), 1e-12, "type 7")
+	require.Equal(t, 40.0, quantile([]float64{10, 20, 30, 40}, 100))
+	require.Equal(t, "▁▅█", strip([]float64{0, 1, 2})[0:len("▁▅█")])
 }

@@ -23,21 +23,19 @@ func (m Moments) TokensSq() float64 { return m.InputSq + 2*m.InputOutput + m.Out
 // Moments returns the means of the schedule.
 func (c *Compiled) Moments() Moments { return c.moments }
 
-func (c *Compiled) computeMoments() Moments {
-	var m Moments
-	for i := range c.tenants {
-		t := c.tenantMoments(i)
-		w := c.shares[i]
-		m.Input += w * t.Input
-		m.InputSq += w * t.InputSq
-		m.Output += w * t.Output
-		m.OutputSq += w * t.OutputSq
-		m.InputOutput += w * t.InputOutput
-		if c.plain() { // all tenants alike
-			m = t
-			break
+// computeMoments sets the moments of the workload and, in base, those of a
+// tenant without sizes of its own.
+func (c *Compiled) computeMoments() {
+	c.own = slices.ContainsFunc(c.tenants, func(t tenant) bool { return t.input != nil || t.output != nil })
+	c.base = c.sizeMoments(tenant{})
+	c.moments = c.base
+	if c.own {
+		c.moments = Moments{}
+		for i := range c.tenants {
+			c.moments.add(c.tenantMoments(i), c.shares[i])
 		}
 	}
+	m := &c.moments
 	m.Demand, m.DemandSq = c.demand.moments()
 	if c.spec.Demand.Kind == "" && c.trace != nil && c.trace.Demand != nil {
 		m.Demand, m.DemandSq = 0, 0
@@ -47,12 +45,15 @@ func (c *Compiled) computeMoments() Moments {
 			m.DemandSq += float64(d) * float64(d) / n
 		}
 	}
-	return m
 }
 
-// plain says whether no tenant has sizes of its own.
-func (c *Compiled) plain() bool {
-	return !slices.ContainsFunc(c.tenants, func(t tenant) bool { return t.input != nil || t.output != nil })
+// add adds the token moments of a share of the requests.
+func (m *Moments) add(t Moments, share float64) {
+	m.Input += share * t.Input
+	m.InputSq += share * t.InputSq
+	m.Output += share * t.Output
+	m.OutputSq += share * t.OutputSq
+	m.InputOutput += share * t.InputOutput
 }
 
 // rows returns the columns whose rows are used as they are: those of the trace
@@ -79,6 +80,13 @@ func (c *Compiled) rows() (in, out []uint32) {
 // every tenant alike: which tenant sent them is not looked at.
 func (c *Compiled) tenantMoments(i int) Moments {
 	t := c.tenants[i]
+	if t.input == nil && t.output == nil {
+		return c.base
+	}
+	return c.sizeMoments(t)
+}
+
+func (c *Compiled) sizeMoments(t tenant) Moments {
 	in, out := c.rows()
 	a, b := c.input, c.output
 	if t.input != nil {
@@ -142,22 +150,21 @@ func productUnder(a, b sizer, rho float64) float64 {
 
 // InputExcess is E[max(0, input − k)]: what a prefill pays for beyond its knee.
 func (c *Compiled) InputExcess(k float64) float64 {
-	sum := 0.0
-	in, _ := c.rows()
-	for i, t := range c.tenants {
-		e := 0.0
-		switch {
-		case t.input != nil:
-			e = t.input.excess(k)
-		case in != nil:
-			for _, v := range in {
-				e += max(0, float64(v)-k) / float64(len(in))
-			}
-		default:
-			e = c.input.excess(k)
+	base := c.input.excess(k)
+	if in, _ := c.rows(); in != nil {
+		base = 0
+		for _, v := range in {
+			base += max(0, float64(v)-k) / float64(len(in))
 		}
-		if c.plain() {
-			return e
+	}
+	if !c.own {
+		return base
+	}
+	sum := 0.0
+	for i, t := range c.tenants {
+		e := base
+		if t.input != nil {
+			e = t.input.excess(k)
 		}
 		sum += c.shares[i] * e
 	}
@@ -170,10 +177,9 @@ func (c *Compiled) InputExcess(k float64) float64 {
 func (c *Compiled) TopTenants(n int) []int {
 	work := make([]float64, len(c.tenants))
 	ids := make([]int, len(c.tenants))
-	plain := c.plain()
 	for i := range ids {
 		ids[i], work[i] = i, c.shares[i]
-		if !plain && !c.HasDemand() {
+		if c.own && !c.HasDemand() {
 			m := c.tenantMoments(i)
 			work[i] *= m.Input + m.Output
 		}

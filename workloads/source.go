@@ -240,7 +240,7 @@ func (s *schedule) drawTokens(dst []Request) {
 		s.drawColumn(dst, in, &c.input, ofInput)
 		s.drawColumn(dst, out, &c.output, ofOutput)
 	}
-	if !c.plain() {
+	if c.own {
 		s.drawOwn(dst)
 	}
 }

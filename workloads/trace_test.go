@@ -415,11 +415,11 @@ func TestSkipBadShare(t *testing.T) {
 	few := func(good, bad int, skip SkipBad) (*Trace, []Warning, error) {
 		return LoadTrace(csvTrace(nil), Options{Stdin: strings.NewReader(text(good, bad)), SkipBad: skip})
 	}
-	tr, warn, err := few(190, 10, SkipFew)
+	tr, warn, err := few(190, 10, SkipSome)
 	require.NoError(t, err)
 	require.Equal(t, Account{Read: 200, Used: 190, Skipped: 10}, tr.Rows)
 	require.Equal(t, []Warning{{"skipped-rows", "10 of 200 rows were skipped: -:192, -:193, -:194, -:195, -:196 …"}}, warn)
-	_, _, err = few(189, 11, SkipFew)
+	_, _, err = few(189, 11, SkipSome)
 	require.EqualError(t, err, `-:191: in: not a whole number, got "x" (11 of 200 rows are bad, more than 5 %; --skip-bad=all skips them all the same)`)
 	var rows *BadRowsError
 	require.True(t, errors.As(err, &rows))

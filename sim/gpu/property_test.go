@@ -278,3 +278,46 @@ func TestCancelQueuedLeavesTheRunning(t *testing.T) {
 		}
 	}
 }
+
+// The fluid of ps counts ns of work and would lose digits in a year of being
+// busy; bounding it moves nothing that a whole ns shows.
+func TestRebaseKeepsTheEnds(t *testing.T) {
+	t.Parallel()
+	s := Defaults(Service)
+	s.Queue = PS
+	h := newHost(t, s)
+	h.accept(0, Item{ID: 0, Demand: 10 * time.Second})
+	for id := uint32(1); id <= 8; id++ { // each cuts the stretch, beyond 2³⁰ ns of progress soon
+		h.accept(time.Duration(id)*time.Second, Item{ID: id, Demand: 100 * ms})
+	}
+	require.Less(t, h.pool.wides[0].v, float64(rebase))
+	h.finish()
+	for id := uint32(1); id <= 8; id++ {
+		require.Equal(t, time.Duration(id)*time.Second+200*ms, h.got[id].At, "two share for 200 ms")
+	}
+	require.Equal(t, 10_800*ms, h.got[0].At)
+}
+
+func TestNamesAndFormulas(t *testing.T) {
+	t.Parallel()
+	s := Defaults(TableKind)
+	s.MaxBatch, s.Straggler.Prob, s.Straggler.FastFor, s.Straggler.SlowFor = 2, .1, ms, ms
+	s.Table = Table{X: []float64{1, 2, 3}, Y: []Nanos{2, 5, 4}, Axis: AxisTokens, Scale: LogLog}
+	m := model(t, s)
+	require.Equal(t, TableKind, m.Kind())
+	require.Equal(t, s, m.Spec())
+	require.False(t, m.Streams())
+	require.Equal(t, Nanos(.5), m.Moved())
+	require.Equal(t, "t = loglog table of 3 points over [1, 3], x counts tokens; slots 1, max_batch 2, max_delay 0s; "+
+		"×exp(σZ − σ²/2) per request, σ 0.015; ×10 with probability 0.1; fast for 1ms, ×10 for 1ms on average", m.Formula())
+	s = Defaults(AffineTokens)
+	s.A, s.B, s.C = 1e6, 1000, .9
+	require.Contains(t, model(t, s).Formula(), "t = 1ms + 1us·tokens + 0.9ns·ΣS²; slots 1")
+	require.Equal(t, "t = demand of the request; slots 1", model(t, Defaults(Service)).Formula())
+	require.True(t, model(t, h100(1)).Streams())
+	p := NewPool(0, 0)
+	require.Zero(t, p.Len())
+	p.Add(m, 1, rand.PCG{})
+	require.Equal(t, 1, p.Len())
+	require.Same(t, m, p.Model(0))
+}

@@ -121,8 +121,8 @@ func TestBatchingOracle(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s/%g/%v", c.gpu, c.rho, c.delay), func(t *testing.T) {
 			t.Parallel()
-			if testing.Short() && !c.always {
-				t.Skip("short: three rows of the oracle stand for all")
+			if (testing.Short() || raceOn) && !c.always {
+				t.Skip("short or under the race detector: three rows of the oracle stand for all")
 			}
 			const seeds, n = 5, 200_000
 			var got [4]float64

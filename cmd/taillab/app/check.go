@@ -1,0 +1,78 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"taillab/scenarios"
+)
+
+// checkCmd is `taillab check`: it validates and writes nothing. Problems go to
+// stderr in every format, so that stdout is empty when the exit code is 2.
+type checkCmd struct {
+	Scenario  []string      `arg:"" help:"Path, name of an embedded scenario, or - for stdin."`
+	Format    string        `enum:"text,json,github" default:"text" help:"Problems as ${enum}." placeholder:"FMT"`
+	Scenarios scenarioFlags `embed:""`
+	Common    common        `embed:""`
+}
+
+func (c *checkCmd) run(s *session) int {
+	if err := c.Scenarios.check(); err != nil {
+		return s.fail(exitUsage, "", "%v", err)
+	}
+	sources, err := s.read(c.Scenario)
+	if err != nil {
+		return s.fail(exitUsage, "", "%v", err)
+	}
+	plans, problems := scenarios.Load(sources, s.loadOptions(&c.Scenarios))
+	if len(problems) > 0 {
+		c.problems(s, problems, sources)
+		return exitUsage
+	}
+	switch c.Format {
+	case "json":
+		fmt.Fprintln(s.out, "[]")
+	case "text":
+		for _, p := range plans {
+			fmt.Fprintf(s.out, "ok  %s: %s, %s\n", p.File, shape(p), plural(len(p.Gates), "gate", "gates"))
+		}
+	}
+	for _, p := range plans {
+		for _, w := range p.Warnings {
+			s.note("%s: warning %s: %s", p.File, w.Code, w.Message)
+		}
+	}
+	return exitOK
+}
+
+func (c *checkCmd) problems(s *session, problems []scenarios.Problem, sources []scenarios.Source) {
+	switch c.Format {
+	case "json":
+		e := json.NewEncoder(s.err)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		_ = e.Encode(problems) // a pipe does not fail
+	case "github":
+		for _, p := range problems {
+			fmt.Fprintln(s.err, workflowCommand(p))
+		}
+	default:
+		scenarios.Print(s.err, problems, sources, s.width(s.Stderr), s.stderrColor())
+	}
+}
+
+// workflowCommand is a problem as an annotation of a GitHub workflow.
+func workflowCommand(p scenarios.Problem) string {
+	text := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	props := []string{"file=" + property.Replace(p.File)}
+	if p.Line > 0 {
+		props = append(props, fmt.Sprintf("line=%d,col=%d,endColumn=%d", p.Line, p.Column, p.EndColumn))
+	}
+	msg := p.Message
+	if p.Hint != "" {
+		msg += "\n" + p.Hint
+	}
+	return "::error " + strings.Join(props, ",") + ",title=taillab::" + text.Replace(msg)
+}

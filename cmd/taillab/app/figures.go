@@ -1,0 +1,190 @@
+package app
+
+import (
+	"fmt"
+	"math"
+
+	"taillab/cmd/taillab/internal/runner"
+	"taillab/reports"
+	"taillab/reports/chart"
+	"taillab/reports/render"
+	"taillab/scenarios"
+)
+
+// runData is what charts need beside the summary: from runs that have just
+// finished, or from a run directory.
+type runData interface {
+	// hists are those of all seeds of a cell, merged.
+	hists(cell int) []reports.TaggedHist
+	// timeline is that of the first seed there is.
+	timeline(cell int) (rows []reports.TimelineRow, services []string, seed int)
+}
+
+// finishedRuns is the result of this command.
+type finishedRuns struct {
+	plan   *scenarios.Plan
+	result *runner.Result
+}
+
+func (f *finishedRuns) hists(cell int) []reports.TaggedHist {
+	var runs []*reports.Collector
+	for i := range f.result.Runs {
+		if r := &f.result.Runs[i]; r.Index == cell && r.Collector != nil {
+			runs = append(runs, r.Collector)
+		}
+	}
+	return reports.MergedHists(runs)
+}
+
+func (f *finishedRuns) timeline(cell int) ([]reports.TimelineRow, []string, int) {
+	for i := range f.result.Runs {
+		if r := &f.result.Runs[i]; r.Index == cell && r.Collector != nil {
+			return r.Timeline, serviceNames(r.Cell), r.Rep + 1
+		}
+	}
+	return nil, nil, 0
+}
+
+// charts draws the latency distribution and the timeline at the load that the
+// table shows.
+func charts(sum *reports.Summary, o render.Options, data runData) []chart.Figure {
+	if len(sum.Cells) == 0 {
+		return nil
+	}
+	at := render.ShownAt(sum, o)
+	byRate := chart.ByRate(sum.Cells)
+	place := chart.PlaceName(at, byRate)
+	tails := chart.CCDFInput{Origin: chart.OriginOf(sum), At: place}
+	tails.Requests = 0
+	times := timelines{}
+	for i := range sum.Cells {
+		c := &sum.Cells[i]
+		if chart.PlaceOf(*c, byRate) != at {
+			continue
+		}
+		tails.Requests += c.Requests
+		if s, ok := tailOf(c, data.hists(i)); ok {
+			tails.Series = append(tails.Series, s)
+		}
+		times.add(chart.Label(*c), data, i)
+	}
+	in := chart.TimelineInput{Origin: chart.OriginOf(sum), At: place, Panels: times.panels()}
+	in.Requests, in.Seeds = 0, 0
+	if times.seed > 0 {
+		in.At += fmt.Sprintf(", seed %d", times.seed)
+	}
+	return []chart.Figure{chart.CCDF(tails, chart.Light()), chart.Timeline(in, chart.Light())}
+}
+
+// curvePoints is how many points a curve has at most, evenly in the logarithm of
+// the share that is slower.
+const curvePoints = 400
+
+// tailOf is the share of requests slower than x, from the merged histogram.
+func tailOf(c *reports.Cell, hists []reports.TaggedHist) (chart.CCDFSeries, bool) {
+	s := chart.CCDFSeries{Label: chart.Label(*c), P99: chart.Value{V: c.P99MS}}
+	if c.P99CI != nil {
+		s.P99.CI = &[2]float64{c.P99CI[0], c.P99CI[1]}
+	}
+	for _, t := range hists {
+		if t.Tag != "latency" || t.Hist.Count() == 0 {
+			continue
+		}
+		h := t.Hist
+		s.N = h.Count()
+		n := float64(s.N)
+		step := math.Log(n) / curvePoints
+		s.X, s.Y = append(s.X, float64(h.Min())/1e6), append(s.Y, 1)
+		done, last := int64(0), 0.0
+		for _, b := range h.Bins() {
+			done += b.Count
+			left := float64(s.N-done) / n
+			if left == 0 {
+				break
+			}
+			if -math.Log(left)-last < step {
+				continue
+			}
+			last = -math.Log(left)
+			s.X = append(s.X, math.Min(float64(b.Low+b.Width), float64(h.Max()))/1e6)
+			s.Y = append(s.Y, left)
+		}
+		return s, true
+	}
+	return s, false
+}
+
+// timelines collects the panels of the timeline chart.
+type timelines struct {
+	list []chart.Panel
+	seed int
+}
+
+// quantity is one column of the timeline.
+type quantity struct {
+	name string
+	of   func(*reports.TimelineRow) int
+}
+
+func quantities() []quantity {
+	return []quantity{
+		{"queue depth", func(r *reports.TimelineRow) int { return r.Queued }},
+		{"in flight", func(r *reports.TimelineRow) int { return r.InFlight }},
+		{"held", func(r *reports.TimelineRow) int { return r.Held }},
+		{"replicas", func(r *reports.TimelineRow) int { return r.Replicas }},
+	}
+}
+
+func (t *timelines) add(label string, data runData, cell int) {
+	rows, services, seed := data.timeline(cell)
+	if len(rows) == 0 {
+		return
+	}
+	if t.seed == 0 {
+		t.seed = seed
+	}
+	for svc, name := range services {
+		for _, q := range quantities() {
+			s := chart.Series{Label: label}
+			for i := range rows {
+				if rows[i].Service == svc {
+					s.X = append(s.X, rows[i].At.Seconds())
+					s.Y = append(s.Y, float64(q.of(&rows[i])))
+				}
+			}
+			title := q.name
+			if len(services) > 1 {
+				title += ", " + name
+			}
+			t.put(title, s)
+		}
+	}
+}
+
+func (t *timelines) put(panel string, s chart.Series) {
+	for i := range t.list {
+		if t.list[i].Name == panel {
+			t.list[i].Series = append(t.list[i].Series, s)
+			return
+		}
+	}
+	t.list = append(t.list, chart.Panel{Name: panel, Series: []chart.Series{s}})
+}
+
+// panels leaves out quantities that never changed: replicas of a fixed fleet, a
+// hold stage that was never used.
+func (t *timelines) panels() []chart.Panel {
+	var out []chart.Panel
+	for _, p := range t.list {
+		keep := p.Name == "queue depth" || p.Name == "in flight"
+		for _, s := range p.Series {
+			for _, y := range s.Y {
+				keep = keep || y != s.Y[0]
+			}
+		}
+		if keep {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,129 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"taillab/cmd/taillab/internal/tape"
+	"taillab/policies/balance"
+	"taillab/scenarios"
+)
+
+// replayCmd is `taillab replay`: it proves that a policy decides the same again.
+type replayCmd struct {
+	Tape   string `arg:"" help:"A file tapes/*.tape of a run directory."`
+	Policy string `help:"Feed the tape to another policy and print the share of equal decisions." placeholder:"NAME"`
+	Common common `embed:""`
+}
+
+func (c *replayCmd) run(s *session) int {
+	t, code := c.open(s)
+	if t == nil {
+		return code
+	}
+	makers, err := c.makers(s, t)
+	if err != nil {
+		return s.fail(exitUsage, "", "%s: %v", c.Tape, err)
+	}
+	f, err := t.Replay(makers, c.Policy != "")
+	if err != nil {
+		return s.fail(exitBroken, "the tape is damaged, or it was recorded by a policy that works differently by now", "%s: %v", c.Tape, err)
+	}
+	code = exitOK
+	if t.Cut || len(f.Truncated) > 0 {
+		code = s.fail(exitBroken, "", "%s is cut short: replayed up to its last whole record", c.Tape)
+	}
+	return worst(code, c.print(s, t, f))
+}
+
+func (c *replayCmd) open(s *session) (*tape.Tape, int) {
+	f, err := os.Open(c.Tape)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, s.fail(exitUsage, "tapes are recorded by: taillab run SCENARIO --tape on", "there is no tape %s", c.Tape)
+	} else if err != nil {
+		return nil, s.fail(exitUsage, "", "%v", err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	t, err := tape.Read(f)
+	switch {
+	case errors.Is(err, tape.ErrDamaged):
+		return nil, s.fail(exitBroken, "", "%s: %v", c.Tape, err)
+	case err != nil:
+		return nil, s.fail(exitUsage, "", "%s: %v", c.Tape, err)
+	}
+	return t, exitOK
+}
+
+// makers gives one maker per service: of the taped policy, or of --policy.
+func (c *replayCmd) makers(s *session, t *tape.Tape) ([]tape.Maker, error) {
+	var out []tape.Maker
+	for _, svc := range t.Services {
+		name, params := svc.Type, svc.Params
+		if c.Policy != "" {
+			name, params = c.Policy, nil
+		}
+		if _, ok := s.catalog.Find("balance", name); !ok {
+			return nil, fmt.Errorf("no balancer called %q (%s)", name, scenarios.Suggest(name, s.catalog.Names("balance"), "taillab list policies"))
+		}
+		p, problems := scenarios.MakeBalancer(s.catalog, name, params)
+		if len(problems) > 0 {
+			return nil, fmt.Errorf("the policy %s cannot be made: %s", name, problems[0].Message)
+		}
+		if c.Policy != "" {
+			if err := fits(p.Make(), svc.Type, s); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, tape.Maker(p.Make))
+	}
+	return out, nil
+}
+
+// fits refuses to try a policy that needs what the tape does not hold.
+func fits(b balance.Balancer, taped string, s *session) error {
+	e, ok := s.catalog.Find("balance", taped)
+	if tape.Oracle(b) {
+		was := false
+		if old, isBalancer := e.New().(balance.Balancer); ok && isBalancer {
+			was = tape.Oracle(old)
+		}
+		if !was {
+			return fmt.Errorf("this policy reads the true state of the replicas, which the tape of %s does not hold", taped)
+		}
+	}
+	return nil
+}
+
+func (c *replayCmd) print(s *session, t *tape.Tape, f tape.Finding) int {
+	calls := grouped(f.Calls)
+	if c.Policy != "" {
+		share := 0.0
+		if f.Decisions > 0 {
+			share = 100 * float64(f.Same) / float64(f.Decisions)
+		}
+		fmt.Fprintf(s.out, "%s calls of %s, fed to %s: %s of %s decisions are equal (%.1f%%)\n",
+			calls, t.Policy, c.Policy, grouped(f.Same), grouped(f.Decisions), share)
+		return exitOK
+	}
+	if f.First == nil {
+		fmt.Fprintf(s.out, "%s calls, identical\n", calls)
+		return exitOK
+	}
+	d := f.First
+	fmt.Fprintf(s.out, "first difference: %s of policy %s, call %s, %s at %v\n  tape    %s\n  replay  %s\n",
+		f.Stream, t.Policy, grouped(d.Record), d.Input, d.At, d.Taped, d.Now)
+	return exitFailed
+}
+
+// grouped writes 5386 as "5 386".
+func grouped(n uint64) string {
+	s := fmt.Sprint(n)
+	var parts []string
+	for len(s) > 3 {
+		parts = append([]string{s[len(s)-3:]}, parts...)
+		s = s[:len(s)-3]
+	}
+	return strings.Join(append([]string{s}, parts...), " ")
+}

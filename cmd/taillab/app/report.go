@@ -1,0 +1,126 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"taillab/reports"
+	"taillab/reports/render"
+)
+
+// reportCmd is `taillab report`: it redraws saved runs and runs nothing.
+type reportCmd struct {
+	Run    []string `arg:"" help:"Run directory, or its summary.json."`
+	Format string   `default:"table" help:"table md json csv html svg png; FMT=PATH writes to a file; at most one goes to stdout." placeholder:"LIST"`
+	At     string   `help:"Load shown in the table: load=X." placeholder:"load=X"`
+	Common common   `embed:""`
+}
+
+func (c *reportCmd) run(s *session) int {
+	outs, err := parseFormats(c.Format, len(c.Run) > 1)
+	at, _, errAt := parseAt(c.At)
+	if err := cmp.Or(err, errAt); err != nil {
+		return s.fail(exitUsage, "", "%v", err)
+	}
+	var runs []*savedRun
+	for _, dir := range c.Run {
+		r, err := openSaved(dir)
+		if err != nil {
+			return s.fail(exitUsage, "name a run directory: runs/SCENARIO/TIME", "%v", err)
+		}
+		if err := checkAt(at, r.Summary.Cells); err != nil {
+			return s.fail(exitUsage, "", "%s: %v", dir, err)
+		}
+		runs = append(runs, r)
+	}
+	code := exitOK
+	color := s.stdoutColor()
+	for i, r := range runs {
+		if i > 0 && onStdout(outs) != "" {
+			fmt.Fprintln(s.out)
+		}
+		o := render.Options{Width: s.width(s.Stdout), Color: color, ASCII: s.asciiOnly(), AtLoad: at, AgainCommand: r.again()}
+		if r.Usable("index.html") {
+			o.ReportPath = filepath.Join(r.Dir, "index.html")
+		}
+		o.Charts = charts(&r.Summary, o, r)
+		if err := s.write(&r.Summary, outs, o); err != nil {
+			code = worst(code, s.fail(exitBroken, "", "%v", err))
+		}
+		for _, l := range r.Lost {
+			code = worst(code, s.fail(exitBroken, "", "%s: lost %s", filepath.Join(r.Dir, filepath.FromSlash(l.File)), l.What))
+		}
+	}
+	return code
+}
+
+// savedRun draws from a run directory.
+type savedRun struct {
+	*reports.SavedRun
+	names []string // of the cells' files
+}
+
+// openSaved reads a run directory. A summary on its own is drawn without the
+// charts that need more.
+func openSaved(path string) (*savedRun, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("there is no run at %s", path)
+	case err != nil:
+		return nil, err
+	}
+	r := &savedRun{}
+	if info.IsDir() {
+		if r.SavedRun, err = reports.OpenRun(path); err != nil {
+			return nil, err
+		}
+	} else {
+		sum, err := reports.ReadSummary(path)
+		if err != nil {
+			return nil, err
+		}
+		r.SavedRun = &reports.SavedRun{Dir: filepath.Dir(path), Summary: *sum}
+	}
+	r.names = reports.CellFiles(r.Summary.Cells)
+	return r, nil
+}
+
+func (r *savedRun) hists(cell int) []reports.TaggedHist { return r.CellHists(r.names[cell]) }
+
+func (r *savedRun) timeline(cell int) (rows []reports.TimelineRow, services []string, seed int) {
+	for _, p := range r.Summary.Cells[cell].Parts {
+		name := "timeline/" + r.names[cell] + "." + strconv.Itoa(p.Seed) + ".csv"
+		if !r.Usable(name) {
+			continue
+		}
+		f, err := os.Open(filepath.Join(r.Dir, filepath.FromSlash(name)))
+		if err == nil {
+			rows, services, err = readTimeline(f)
+			err = errors.Join(err, f.Close())
+		}
+		if err == nil {
+			return rows, services, p.Seed
+		}
+		r.Lost = append(r.Lost, reports.Lost{File: name, What: err.Error()})
+	}
+	return nil, nil, 0
+}
+
+// again is the command that made the run, without where its output went.
+func (r *savedRun) again() string {
+	if len(r.Manifest.Command) == 0 {
+		return ""
+	}
+	parts := slices.Clone(r.Manifest.Command)
+	for i := range parts {
+		parts[i] = quote(parts[i])
+	}
+	return strings.Join(parts, " ")
+}

@@ -1,0 +1,267 @@
+package app
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"taillab/cmd/taillab/internal/runner"
+	"taillab/reports"
+	"taillab/reports/render"
+	"taillab/scenarios"
+	"taillab/sim"
+)
+
+// runCmd is `taillab run`.
+type runCmd struct {
+	Scenario   []string      `arg:"" help:"Path, name of an embedded scenario, or - for stdin."`
+	Out        string        `short:"o" default:"runs" help:"Run directories go below DIR." placeholder:"DIR"`
+	Jobs       int           `short:"j" help:"Parallel runs; the result never depends on it. Default: all cores." placeholder:"N"`
+	Only       []string      `sep:"none" help:"Subset, e.g. policy=jiq,load=0.8; repeatable." placeholder:"KEY=VALUE,…"`
+	Format     string        `default:"table" help:"table md json csv html svg png; FMT=PATH writes to a file; at most one goes to stdout." placeholder:"LIST"`
+	Strict     bool          `help:"Exit 4 when a gate is inconclusive."`
+	At         string        `help:"Load shown in the table: load=X." placeholder:"load=X"`
+	Confidence float64       `default:"0.95" help:"Confidence of intervals, 0.80…0.999." placeholder:"P"`
+	Tape       string        `enum:",on,off" default:"" help:"on or off: record every policy call for replay; beats measure.tape." placeholder:"on|off"`
+	UI         string        `name:"ui" enum:"auto,bar,plain,none" default:"auto" help:"Progress on stderr: ${enum}." placeholder:"HOW"`
+	Open       bool          `help:"Open the HTML report (terminal only)."`
+	Scenarios  scenarioFlags `embed:""`
+	Common     common        `embed:""`
+}
+
+// check refuses flags that no run could mean.
+func (c *runCmd) check() error {
+	if c.Jobs < 0 {
+		return fmt.Errorf("--jobs is %d: it must be at least 1, or left out for all cores", c.Jobs)
+	}
+	if !(c.Confidence >= 0.80 && c.Confidence <= 0.999) {
+		return fmt.Errorf("--confidence is %g: it must lie in [0.80, 0.999]", c.Confidence)
+	}
+	return nil
+}
+
+// run simulates all scenarios, one after another. Nothing runs before all of them
+// and all flags are known to be good.
+func (c *runCmd) run(s *session) int {
+	started := time.Now()
+	outs, err := parseFormats(c.Format, len(c.Scenario) > 1)
+	selections, errOnly := parseOnly(c.Only)
+	at, _, errAt := parseAt(c.At)
+	if err := cmp.Or(c.check(), err, errOnly, errAt); err != nil {
+		return s.fail(exitUsage, "", "%v", err)
+	}
+	plans, code := s.load(c.Scenario, &c.Scenarios)
+	if plans == nil {
+		return code
+	}
+	for _, p := range plans {
+		if err := only(p, selections); err != nil {
+			return s.fail(exitUsage, "", "%v", err)
+		}
+		if err := checkAt(at, identities(p)); err != nil {
+			return s.fail(exitUsage, "", "%v", err)
+		}
+		setTape(p, c.Tape)
+	}
+	return c.all(s, plans, outs, at, started)
+}
+
+func (c *runCmd) all(s *session, plans []*scenarios.Plan, outs []output, at *float64, started time.Time) int {
+	var codes []int
+	color := s.stdoutColor()
+	for i, p := range plans {
+		if i > 0 {
+			started = time.Now()
+			if onStdout(outs) != "" {
+				fmt.Fprintln(s.out)
+			}
+		}
+		j := job{s: s, cmd: c, plan: p, name: c.Scenario[i], started: started, outs: outs}
+		j.options = render.Options{Width: s.width(s.Stdout), Color: color, ASCII: s.asciiOnly(), AtLoad: at, AgainCommand: c.again(c.Scenario[i])}
+		codes = append(codes, j.do())
+		if s.stopped.get() != 0 {
+			break
+		}
+	}
+	return worst(codes...)
+}
+
+// setTape lets --tape beat measure.tape.
+func setTape(p *scenarios.Plan, tape string) {
+	if tape == "" {
+		return
+	}
+	for _, c := range p.Cells {
+		c.Setup.Measure.Tape = tape == "on"
+	}
+}
+
+// again is the command that repeats a run.
+func (c *runCmd) again(name string) string {
+	parts := []string{"taillab run", quote(name), fmt.Sprintf("--seed %d", c.Scenarios.Seed)}
+	if c.Scenarios.Seeds > 0 {
+		parts = append(parts, fmt.Sprintf("--seeds %d", c.Scenarios.Seeds))
+	}
+	for _, o := range c.Only {
+		parts = append(parts, "--only "+quote(o))
+	}
+	for _, o := range c.Scenarios.Set {
+		parts = append(parts, "--set "+quote(o))
+	}
+	if c.Scenarios.SkipBad == "all" {
+		parts = append(parts, "--skip-bad=all")
+	} else if c.Scenarios.SkipBad != "" {
+		parts = append(parts, "--skip-bad")
+	}
+	return strings.Join(parts, " ")
+}
+
+// job is one scenario of a run command.
+type job struct {
+	s       *session
+	cmd     *runCmd
+	plan    *scenarios.Plan
+	name    string // as the user named it
+	started time.Time
+	outs    []output
+	options render.Options
+	result  *runner.Result
+	sum     *reports.Summary
+}
+
+// do runs, reports and returns the exit code.
+func (j *job) do() int {
+	s := j.s
+	git := make(chan *reports.Git, 1)
+	go func() { git <- gitOf(s.ctx) }() // while the runs go on
+	s.log.Debug("run", "scenario", j.plan.Name, "runs", len(j.plan.Cells)*j.plan.Seeds, "hash", j.plan.Hash)
+	bar := s.progress(j.plan.Name, j.cmd.UI)
+	j.result = runner.Do(s.ctx, sim.Host{}, j.plan, runner.Options{Jobs: j.cmd.Jobs, Progress: bar.update})
+	bar.end()
+	for i := range j.result.Runs {
+		r := &j.result.Runs[i]
+		s.log.Debug("run done", "policy", r.Cell.Policy, "rate", r.Cell.RateRPS, "seed", r.Rep+1, "finished", r.Collector != nil)
+	}
+	broken := j.result.Err()
+	if broken != nil {
+		s.fail(exitBroken, "", "%v", broken)
+	}
+	if j.finished() == 0 {
+		if c := s.stopped.get(); c != 0 {
+			return s.fail(c, "", "interrupted before any run of %s had finished; nothing was kept", j.plan.Name)
+		}
+		return exitBroken
+	}
+	j.summarise(<-git)
+	return j.report(broken)
+}
+
+func (j *job) finished() (n int) {
+	for i := range j.result.Runs {
+		if j.result.Runs[i].Collector != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// report writes the run directory and the formats asked for.
+func (j *job) report(broken error) int {
+	s := j.s
+	code := reports.ExitCode(j.sum.Gates, j.cmd.Strict)
+	if broken != nil {
+		code = worst(code, exitBroken)
+	}
+	dir, err := j.save(broken)
+	if err != nil {
+		code = worst(code, s.fail(exitBroken, "", "%v", err))
+	}
+	if err := s.write(j.sum, j.outs, j.options); err != nil {
+		code = worst(code, s.fail(exitBroken, "", "%v", err))
+	}
+	if c := s.stopped.get(); c != 0 {
+		code = worst(code, c)
+		fmt.Fprintf(s.err, "taillab: interrupted: %d of %d runs were finished and are kept in %s\n", j.finished(), len(j.result.Runs), dir)
+	}
+	if j.cmd.Open && isTTY(s.Stdout) && dir != "" {
+		if err := openFile(j.options.ReportPath); err != nil {
+			s.note("taillab: cannot open the report: %v", err)
+		}
+	}
+	return code
+}
+
+// identities are the cells of a plan without any result.
+func identities(p *scenarios.Plan) []reports.Cell {
+	out := make([]reports.Cell, len(p.Cells))
+	for i, c := range p.Cells {
+		out[i] = reports.Cell{Policy: c.Policy, Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS}
+	}
+	return out
+}
+
+// summarise turns finished runs into the summary.
+func (j *job) summarise(git *reports.Git) {
+	p := j.plan
+	chanceOnly := policyChanceOnly(p)
+	confidence := j.cmd.Confidence
+	transient := p.Cells[0].Setup.Measure.Transient
+	cells, warnings := reports.Summarize(cellRuns(p, j.result), reports.Options{Confidence: confidence, Transient: transient, PolicyChanceOnly: chanceOnly})
+	gates, judged := reports.Judge(p.Gates, cells, reports.JudgeOptions{Confidence: confidence, Transient: transient,
+		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, Warnings: warnings})
+	all := slices.Concat(p.Warnings, j.runWarnings(), warnings, judged)
+	if !j.result.Complete {
+		all = append(all, reports.Warning{Code: "interrupted", Message: fmt.Sprintf("%d of %d runs finished: the others are missing", j.finished(), len(j.result.Runs))})
+	}
+	j.sum = &reports.Summary{
+		Schema: reports.SummarySchema, ToolVersion: buildOf().Version, Scenario: p.Name, ScenarioHash: p.Hash, Host: "sim",
+		Seed: p.BaseSeed, Git: git, Machine: machineOf(), StartedAt: j.started.UTC().Format(time.RFC3339),
+		WallS: time.Since(j.started).Seconds(), Complete: j.result.Complete, Confidence: confidence,
+		Verdict: reports.Overall(gates), Cells: cells, Gates: gates, Warnings: all,
+	}
+}
+
+// policyChanceOnly is true when all seeds share one trace as it is.
+func policyChanceOnly(p *scenarios.Plan) bool {
+	w := p.Cells[0].Setup.Workload
+	return w != nil && w.Trace() != nil && !w.Rotates()
+}
+
+// runWarnings collects what single runs found, each finding once per cell: the
+// seeds of a cell repeat each other.
+func (j *job) runWarnings() []reports.Warning {
+	var out []reports.Warning
+	for i := range j.result.Runs {
+		r := &j.result.Runs[i]
+		if r.Collector == nil {
+			continue
+		}
+		for _, w := range r.Warnings {
+			if !slices.ContainsFunc(out, func(o reports.Warning) bool {
+				return o.Code == w.Code && o.Policy == w.Policy && samePoint(o.Load, w.Load)
+			}) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+func samePoint(a, b *float64) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// cellRuns sorts the runs under their cells.
+func cellRuns(p *scenarios.Plan, res *runner.Result) []reports.CellRuns {
+	out := make([]reports.CellRuns, len(p.Cells))
+	for i, c := range p.Cells {
+		out[i] = reports.CellRuns{Policy: c.Policy, PolicyType: c.PolicyType, Family: c.Family, Params: c.Params,
+			Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale}
+	}
+	for i := range res.Runs {
+		if r := &res.Runs[i]; r.Collector != nil {
+			out[r.Index].Runs = append(out[r.Index].Runs, r.Collector)
+		}
+	}
+	return out
+}

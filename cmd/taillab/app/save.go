@@ -1,0 +1,148 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"taillab/cmd/taillab/internal/runner"
+	"taillab/cmd/taillab/internal/tape"
+	"taillab/reports"
+	"taillab/reports/chart"
+	"taillab/reports/render"
+	"taillab/scenarios"
+	"taillab/sim"
+)
+
+// save writes the run directory and returns its path. The summary's run_id, the
+// charts and the report's path are known only here.
+func (j *job) save(broken error) (string, error) {
+	w, err := reports.CreateRun(j.cmd.Out, j.plan.Name, j.started)
+	if err != nil {
+		return "", err
+	}
+	j.sum.RunID = w.ID()
+	j.options.ReportPath = filepath.Join(w.Dir(), "index.html")
+	src := &finishedRuns{plan: j.plan, result: j.result}
+	j.options.Charts = charts(j.sum, j.options, src)
+	j.sum.WallS = time.Since(j.started).Seconds()
+	if err := j.files(w); err != nil {
+		return w.Partial(), err
+	}
+	status := reports.RunComplete
+	switch {
+	case broken != nil:
+		status = reports.RunFailed
+	case !j.result.Complete:
+		status = reports.RunInterrupted
+	}
+	return w.Finish(reports.Manifest{Status: status, ToolVersion: j.sum.ToolVersion, Git: j.sum.Git, Host: j.sum.Host,
+		Machine: j.sum.Machine, Command: j.s.command()})
+}
+
+func (j *job) files(w *reports.RunWriter) error {
+	plan, err := scenarios.PlanJSON(j.plan)
+	if err != nil {
+		return fmt.Errorf("write plan.json: %w", err)
+	}
+	if err := w.Write("scenario.yaml", j.plan.Source); err != nil {
+		return err
+	}
+	if err := w.Write("plan.json", plan); err != nil {
+		return err
+	}
+	if err := w.WriteSummary(j.sum); err != nil {
+		return err
+	}
+	if err := j.runFiles(w); err != nil {
+		return err
+	}
+	for _, f := range render.Figures(j.sum, j.options, chart.Light()) {
+		if err := w.Write("charts/"+string(f.Kind)+".svg", f.SVG()); err != nil {
+			return err
+		}
+	}
+	var page bytes.Buffer
+	if err := render.HTML(&page, j.sum, j.options); err != nil {
+		return err
+	}
+	return w.Write("index.html", page.Bytes())
+}
+
+// runFiles writes what there is of every finished run: histograms, timeline, tape.
+func (j *job) runFiles(w *reports.RunWriter) error {
+	names := reports.CellFiles(j.sum.Cells)
+	for i := range j.result.Runs {
+		r := &j.result.Runs[i]
+		if r.Collector == nil {
+			continue
+		}
+		cell, seed := names[r.Index], r.Rep+1
+		if err := w.WriteHists(cell, seed, r.Collector.Hists(), r.Collector.MeasuredTime()); err != nil {
+			return err
+		}
+		name := cell + "." + strconv.Itoa(seed)
+		if err := w.Write("timeline/"+name+".csv", timelineCSV(r.Timeline, serviceNames(r.Cell))); err != nil {
+			return err
+		}
+		if len(r.Tapes) == 0 {
+			continue
+		}
+		var b bytes.Buffer
+		if err := tape.Write(&b, tapeOf(j.plan, r)); err != nil {
+			return err
+		}
+		if err := w.Write("tapes/"+name+".tape", b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func serviceNames(c *scenarios.Cell) []string {
+	var out []string
+	for i := range c.Setup.Services {
+		out = append(out, c.Setup.Services[i].Name)
+	}
+	return out
+}
+
+// tapeOf frames the streams of one run with what a replay needs to make the
+// instances anew.
+func tapeOf(p *scenarios.Plan, r *runner.Run) tape.Header {
+	b := buildOf()
+	c := r.Cell
+	h := tape.Header{ToolVersion: b.Version, Commit: b.Commit, Scenario: p.Name, ScenarioHash: p.Hash, Policy: c.Policy,
+		Family: c.Family, Load: c.Load, Seed: r.Rep + 1, RunSeed: r.Seed, FrontEnds: c.Setup.FrontEnds.Count}
+	for i := range c.Setup.Services {
+		svc := &c.Setup.Services[i]
+		params, err := json.Marshal(c.Balancers[i].Params)
+		if err != nil { // parameters are plain values
+			params = []byte("{}")
+		}
+		t := sim.Table(svc)
+		h.Services = append(h.Services, tape.Service{Name: svc.Name, Type: c.Balancers[i].Type, Params: params, Replicas: t.N,
+			Weights: t.Weights, Slots: t.Slots, Labels: t.Labels, Detect: svc.Discovery.Detect, Period: svc.Discovery.Period})
+	}
+	for _, s := range r.Tapes {
+		h.Streams = append(h.Streams, tape.Stream{Name: s.Stream, Data: s.Data})
+	}
+	return h
+}
+
+// openFile shows a file in the user's browser.
+func openFile(path string) error {
+	name, args := "xdg-open", []string{path}
+	switch runtime.GOOS {
+	case "darwin":
+		name = "open"
+	case "windows":
+		name, args = "rundll32", []string{"url.dll,FileProtocolHandler", path}
+	}
+	return exec.Command(name, args...).Start()
+}

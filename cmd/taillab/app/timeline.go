@@ -1,0 +1,81 @@
+package app
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"taillab/reports"
+)
+
+// timelineHeader is the first line of a timeline file.
+const timelineHeader = "t_s,service,queue_depth,in_flight,replicas,held"
+
+// timelineCSV writes the timeline of one run: one row per second and service.
+func timelineCSV(rows []reports.TimelineRow, services []string) []byte {
+	b := []byte(timelineHeader + "\n")
+	for _, r := range rows {
+		b = strconv.AppendFloat(b, r.At.Seconds(), 'g', -1, 64)
+		b = append(b, ',')
+		name := ""
+		if r.Service < len(services) {
+			name = services[r.Service]
+		}
+		b = append(b, csvField(name)...)
+		for _, n := range []int{r.Queued, r.InFlight, r.Replicas, r.Held} {
+			b = append(b, ',')
+			b = strconv.AppendInt(b, int64(n), 10)
+		}
+		b = append(b, '\n')
+	}
+	return b
+}
+
+func csvField(s string) string {
+	if strings.ContainsAny(s, ",\"\r\n") {
+		return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+	}
+	return s
+}
+
+// readTimeline reads timelineCSV back; services are numbered as they appear.
+func readTimeline(r io.Reader) (rows []reports.TimelineRow, services []string, err error) {
+	in := csv.NewReader(r)
+	in.ReuseRecord = true
+	head, err := in.Read()
+	if err != nil || strings.Join(head, ",") != timelineHeader {
+		return nil, nil, fmt.Errorf("its first line is not %s", timelineHeader)
+	}
+	index := map[string]int{}
+	for {
+		f, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return rows, services, nil
+		}
+		if err != nil {
+			return rows, services, err
+		}
+		t, err := strconv.ParseFloat(f[0], 64)
+		if err != nil || !(t >= 0 && t < 1e9) {
+			return rows, services, fmt.Errorf("row %d: %q is no time", len(rows)+2, f[0])
+		}
+		i, ok := index[f[1]]
+		if !ok {
+			i = len(services)
+			name := strings.Clone(f[1])
+			index[name] = i
+			services = append(services, name)
+		}
+		row := reports.TimelineRow{At: time.Duration(t * float64(time.Second)), Service: i}
+		for k, dst := range []*int{&row.Queued, &row.InFlight, &row.Replicas, &row.Held} {
+			if *dst, err = strconv.Atoi(f[2+k]); err != nil {
+				return rows, services, fmt.Errorf("row %d: %q is no count", len(rows)+2, f[2+k])
+			}
+		}
+		rows = append(rows, row)
+	}
+}
