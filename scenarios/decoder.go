@@ -58,7 +58,8 @@ func (d *decoder) block(n *node, path, registered string, further ...string) blo
 	return b
 }
 
-// harmless counts what report reports as leaving every value readable.
+// harmless counts what report reports as leaving every value readable, or replaced
+// by one that is sound: the block can still be checked as a whole.
 func (d *decoder) harmless(report func()) {
 	before := len(d.ps.list)
 	report()

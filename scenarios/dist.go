@@ -73,7 +73,9 @@ func (d *decoder) isTable(n *node, path string) bool {
 	if slices.Contains(names, base) {
 		return true
 	}
-	d.ps.at(n, path, Suggest(n.text, names, "taillab list workloads"), "no quantile table called %q", n.text)
+	d.harmless(func() {
+		d.ps.at(n, path, Suggest(n.text, names, "taillab list workloads"), "no quantile table called %q", n.text)
+	})
 	return false
 }
 

@@ -89,7 +89,9 @@ func (d *decoder) arrivals(n *node, path string) workloads.Arrivals {
 // isArrival wants the name of a process or of a preset.
 func (d *decoder) isArrival(n *node, kind, path string) bool {
 	if kind == "closed" || kind == "clients" {
-		d.ps.at(n, path, "use an open process such as poisson or gamma", "arrivals of kind %s are not available in this version", kind)
+		d.harmless(func() {
+			d.ps.at(n, path, "use an open process such as poisson or gamma", "arrivals of kind %s are not available in this version", kind)
+		})
 		return false
 	}
 	if arrivalKeys(kind) != nil {
@@ -104,7 +106,9 @@ func (d *decoder) isArrival(n *node, kind, path string) bool {
 			names = append(names, p.Name)
 		}
 	}
-	d.ps.at(n, path, Suggest(kind, names, "taillab list workloads"), "no arrival process called %q", kind)
+	d.harmless(func() {
+		d.ps.at(n, path, Suggest(kind, names, "taillab list workloads"), "no arrival process called %q", kind)
+	})
 	return false
 }
 

@@ -78,8 +78,9 @@ func (l *lab) deliver(i uint32) {
 	q := &l.reqs[a.req]
 	a.inside = true
 	s.inside++
+	factor := s.factor(r, q)
 	it := gpu.Item{ID: i, Demand: q.demand, Input: q.input, Output: q.output, Deadline: q.deadline,
-		Class: q.class, Priority: q.priority, Factor: q.factor}
+		Class: q.class, Priority: q.priority, Factor: factor}
 	due := s.pool.Accept(now, r, it, &l.ev)
 	s.truth.accept(r, q)
 	if s.half != nil && s.half.Wants(balance.ReplicaAccepted) {
@@ -87,6 +88,14 @@ func (l *lab) deliver(i uint32) {
 	}
 	l.happened(int(a.svc), r)
 	l.arm(int(a.svc), r, due)
+}
+
+// factor is the request's noise under the model of replica r.
+func (s *service) factor(r uint32, q *request) float64 {
+	if !s.noisy {
+		return 1
+	}
+	return s.pool.Model(r).RequestFactor(q.z, q.u)
 }
 
 // fail answers an attempt without serving it.

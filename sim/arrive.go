@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"taillab/policies"
@@ -179,16 +178,17 @@ func (l *lab) arrive(r *workloads.Request) {
 	i := l.newRequest()
 	q := &l.reqs[i]
 	*q = request{id: r.ID, at: r.At, input: r.Input, output: r.Output, demand: r.Demand, deadline: r.Deadline,
-		factor: 1, front: r.FrontEnd, service: uint16(r.Service), tenant: l.load.tenants.of[r.Tenant],
-		class: r.Class, priority: r.Priority, measured: measured, open: true, blocks: r.Blocks}
+		front: r.FrontEnd, service: uint16(r.Service), tenant: l.load.tenants.of[r.Tenant],
+		class: r.Class, priority: r.Priority, measured: measured, open: true}
 	s := &l.svcs[r.Service]
 	if s.noisy { // drawn here, in order of arrival, whatever the policy does
-		q.factor = noise(&s.noise, s)
+		q.z, q.u = chance.Normal(&s.noise), chance.Float(&s.noise)
 	}
-	view := policies.Request{ID: r.ID, Key: r.Key, Arrived: r.At, Deadline: r.Deadline, Service: r.Service,
+	l.view = policies.Request{ID: r.ID, Key: r.Key, Arrived: r.At, Deadline: r.Deadline, Service: r.Service,
 		Tenant: r.Tenant, Group: r.Group, Model: r.Model, Input: r.Input, Class: r.Class, Priority: r.Priority}
 	if r.Blocks != nil {
-		view.Cold = i + 1
+		l.blocks = put(l.blocks, i, r.Blocks)
+		l.view.Cold = i + 1
 	}
 	if measured {
 		l.win.open++
@@ -201,7 +201,7 @@ func (l *lab) arrive(r *workloads.Request) {
 	}
 	if s.shared {
 		q.front = uint32(l.shared)
-		q.view = view
+		l.views = put(l.views, i, l.view)
 		d, lost, _ := s.request.send()
 		if lost {
 			l.lose(i)
@@ -211,7 +211,17 @@ func (l *lab) arrive(r *workloads.Request) {
 		l.eng.Schedule(At(now+d), l.id.enter, uint64(i))
 		return
 	}
-	l.admit(i, &view)
+	l.admit(i)
+}
+
+// put stores x at index i of a column that grows as needed.
+func put[T any](s []T, i uint32, x T) []T {
+	for int(i) >= len(s) {
+		var none T
+		s = append(s, none)
+	}
+	s[i] = x
+	return s
 }
 
 // last tells whether r is the last measured request, when that can be known.
@@ -219,11 +229,12 @@ func (l *lab) last(r *workloads.Request) bool { return l.win.until == 0 && r.ID+
 
 // enter is the arrival at the front end of a Shared policy.
 func (l *lab) enter(i uint32) {
-	view := l.reqs[i].view
-	l.admit(i, &view)
+	l.view = l.views[i]
+	l.admit(i)
 }
 
-func (l *lab) admit(i uint32, view *policies.Request) {
+// admit hands the request in l.view to its front end.
+func (l *lab) admit(i uint32) {
 	q := &l.reqs[i]
 	f := &l.fronts[q.front]
 	if f.down {
@@ -231,11 +242,8 @@ func (l *lab) admit(i uint32, view *policies.Request) {
 		return
 	}
 	q.gen = f.gen
-	q.slot = f.fe.Arrive(l.now(), view, &l.out)
-	for int(q.slot) >= len(f.slots) {
-		f.slots = append(f.slots, 0)
-	}
-	f.slots[q.slot] = i
+	q.slot = f.fe.Arrive(l.now(), &l.view, &l.out)
+	f.slots = put(f.slots, q.slot, i)
 	if q.deadline > 0 {
 		l.post(max(q.deadline, l.now()), l.id.deadline, envelope{front: q.front, gen: q.gen, arg: q.id, ref: policies.Ref{ID: i}})
 	}
@@ -251,11 +259,4 @@ func (l *lab) deadline(e envelope) {
 	}
 	f.fe.Gone(l.now(), q.slot, policies.DeadlineHit, &l.out)
 	l.act(int(e.front))
-}
-
-// noise draws a request's factor: every replica of the service applies its own
-// model's law to the same two numbers.
-func noise(p *rand.PCG, s *service) float64 {
-	z, u := chance.Normal(p), chance.Float(p)
-	return s.pool.Model(0).RequestFactor(z, u)
 }

@@ -52,7 +52,8 @@ func (l *lab) check() {
 func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 	q := &l.reqs[i]
 	now := l.now()
-	rec := reports.Record{Request: q.id, Arrived: q.at, Latency: now - q.at, TTFT: -1, TPOT: -1,
+	rec := &l.record
+	*rec = reports.Record{Request: q.id, Arrived: q.at, Latency: now - q.at, TTFT: -1, TPOT: -1,
 		Replica: reports.NoReplica, Service: q.service, Tenant: q.tenant, Class: q.class, Outcome: uint8(class)}
 	for k := q.first; k != 0; k = l.atts[k-1].older {
 		a := &l.atts[k-1]
@@ -62,10 +63,10 @@ func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 		}
 		rec.Replica = a.ref.ID
 		if class == policies.OK {
-			l.steps(&rec, q, a)
+			l.steps(rec, q, a)
 		}
 	}
-	l.col.Add(&rec)
+	l.col.Add(rec)
 }
 
 // steps fills in where the latency went: it ends at the first success.
@@ -189,7 +190,9 @@ func (l *lab) finish() error {
 	if err := l.col.Err(); err != nil {
 		return fmt.Errorf("policy %q: %w", l.run_.Cell.Policy, err)
 	}
-	l.extrapolated()
+	if err := l.extrapolated(); err != nil {
+		return err
+	}
 	for _, t := range l.tapes {
 		l.rec.Tape(l.num, t.name, t.tape.Bytes())
 	}
@@ -221,11 +224,17 @@ func (l *lab) summary() reports.End {
 	return end
 }
 
-func (l *lab) extrapolated() {
+// extrapolated notes readings outside a table's grid; a strict model makes them an error.
+func (l *lab) extrapolated() error {
 	for i := range l.svcs {
 		if n, m, x := l.svcs[i].pool.Extrapolated(); n > 0 {
+			if m.Strict() {
+				return fmt.Errorf("service %s: the %s model was asked for x = %.4g, outside its table (fleet.extrapolate is error)",
+					l.svcs[i].name, m.Kind(), x)
+			}
 			l.rec.Warn(l.num, "extrapolated", fmt.Sprintf("service %s: %s was read %d times outside its table, first at x = %.4g",
 				l.svcs[i].name, m.Kind(), n, x))
 		}
 	}
+	return nil
 }

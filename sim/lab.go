@@ -30,12 +30,17 @@ type lab struct {
 	win    window
 
 	reqs    []request
-	freeReq uint32 // +1
+	views   []policies.Request // by request: on the way to a shared front end
+	blocks  [][]uint64         // by request: prefix blocks, where a trace has them
+	freeReq uint32             // +1
 	atts    []attempt
 	freeAtt uint32 // +1
 	mail    []envelope
 	freeEnv uint32 // +1
 
+	view   policies.Request // lent to a front end for one arrival
+	record reports.Record   // lent to the collector for one request
+	msg    balance.Msg      // lent to a replica half for one event
 	out    flow.Actions
 	ev     gpu.Events
 	id     handlers
@@ -75,7 +80,7 @@ type request struct {
 	output   uint32
 	demand   time.Duration
 	deadline time.Duration
-	factor   float64
+	z, u     float64 // its noise, as every replica's model reads it
 	front    uint32
 	gen      uint32
 	slot     uint32
@@ -87,8 +92,6 @@ type request struct {
 	priority int8
 	measured bool
 	open     bool
-	blocks   []uint64
-	view     policies.Request // only between the arrival and a shared front end
 }
 
 // attempt is one send of a request; its index is the number that replicas know.
@@ -293,7 +296,7 @@ func (l *lab) run() {
 type coldBlocks struct{ l *lab }
 
 // Prefix implements flow.Cold.
-func (c coldBlocks) Prefix(cold uint32) []uint64 { return c.l.reqs[cold-1].blocks }
+func (c coldBlocks) Prefix(cold uint32) []uint64 { return c.l.blocks[cold-1] }
 
 // newRequest takes a request from the pool.
 func (l *lab) newRequest() uint32 {

@@ -125,7 +125,8 @@ func (l *lab) told(e envelope) {
 	if s.half == nil || c.down > 0 || c.frozen > 0 || e.msg.Inc != c.inc {
 		return
 	}
-	l.half(int(e.service), e.ref.ID, balance.ReplicaEvent{Kind: balance.ReplicaHeard, From: e.front, Msg: &e.msg})
+	l.msg = e.msg
+	l.half(int(e.service), e.ref.ID, balance.ReplicaEvent{Kind: balance.ReplicaHeard, From: e.front, Msg: &l.msg})
 }
 
 func (l *lab) wakeFront(e envelope) {

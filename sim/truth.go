@@ -39,7 +39,7 @@ func (c *column) accept(r uint32, q *request) {
 	if c == nil {
 		return
 	}
-	c.work[r] += time.Duration(float64(q.demand) * q.factor)
+	c.work[r] += time.Duration(float64(q.demand) * c.s.factor(r, q))
 	old := c.true_[r]
 	c.true_[r]++
 	for int(old)+2 >= len(c.start) {
@@ -56,7 +56,7 @@ func (c *column) leave(r uint32, q *request) {
 	if c == nil {
 		return
 	}
-	c.work[r] -= time.Duration(float64(q.demand) * q.factor)
+	c.work[r] -= time.Duration(float64(q.demand) * c.s.factor(r, q))
 	old := c.true_[r]
 	c.true_[r]--
 	c.swap(r, c.start[old])

@@ -70,11 +70,3 @@ func scale(h, n uint64) uint32 {
 	hi, _ := bits.Mul64(h, n)
 	return uint32(hi)
 }
-
-// pick draws from the table, or 0 without one.
-func (t *alias) pick(p *rand.PCG) uint32 {
-	if t == nil {
-		return 0
-	}
-	return t.draw(p)
-}

@@ -318,3 +318,20 @@ func BenchmarkTwoExp(b *testing.B) {
 	}
 	_ = sum
 }
+
+func TestMillionTenants(t *testing.T) {
+	t.Parallel()
+	s := NewSpec()
+	s.Arrivals.Rate = 1000
+	s.Tenants = Tenants{N: MaxTenants, Zipf: 1}
+	c := compile(t, s, Options{})
+	largest := 0
+	for _, r := range draw(t, c, 1, 0, 10_000, 4096) {
+		require.Less(t, r.Tenant, uint32(MaxTenants))
+		if r.Tenant == 0 {
+			largest++
+		}
+	}
+	share := c.Shares()[0]
+	require.InDelta(t, 10_000*share, largest, 5*math.Sqrt(10_000*share))
+}

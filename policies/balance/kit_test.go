@@ -219,10 +219,10 @@ func chi2Limit(k int) float64 {
 
 func dice() *chance.Dice { return chance.NewDice(1, "balance/main/0") }
 
-// answerAll answers probes and delivers wakes until none is asked for.
+// answerAll answers probes and delivers wakes, a few times over.
 func (h *bench) answerAll() {
 	todo := append([]flow.Action(nil), h.out.List...)
-	for len(todo) > 0 {
+	for n := 0; n < 10 && len(todo) > 0; n++ {
 		a := todo[0]
 		todo = todo[1:]
 		h.out.Reset()

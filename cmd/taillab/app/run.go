@@ -154,8 +154,12 @@ func (j *job) do() int {
 		}
 		return exitBroken
 	}
+	s.log.Debug("simulated", "wall", time.Since(j.started))
 	j.summarise(<-git)
-	return j.report(broken)
+	s.log.Debug("summarised", "wall", time.Since(j.started))
+	code := j.report(broken)
+	s.log.Debug("reported", "wall", time.Since(j.started))
+	return code
 }
 
 func (j *job) finished() (n int) {
