@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/fatih/color"
+
 	"taillab/cmd/taillab/app"
 	"taillab/policies"
 )
@@ -26,5 +28,6 @@ func Main(extra ...policies.Entry) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, app.Interruptions()...)
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the write, handled there
+	color.NoColor = true           // of the table library, which would look at the streams itself
 	os.Exit(app.Main(app.OS(signals), extra...))
 }

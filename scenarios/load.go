@@ -231,6 +231,9 @@ func (l *loader) compile(d *draft) {
 	}
 	d.setup.Workload = c
 	l.checkRate(d, c)
+	if len(d.services) == 0 {
+		return
+	}
 	for _, s := range d.services {
 		for _, g := range s.Groups {
 			if g.Model == nil {

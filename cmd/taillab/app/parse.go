@@ -75,6 +75,13 @@ func (s *session) environment() kong.Resolver {
 		if v == "" || flag.Name == "help" {
 			return nil, nil
 		}
+		if flag.IsSlice() {
+			var list []any
+			for _, line := range strings.Split(strings.TrimSpace(v), "\n") {
+				list = append(list, line)
+			}
+			return list, nil
+		}
 		return v, nil
 	})
 }

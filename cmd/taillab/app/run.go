@@ -2,6 +2,8 @@ package app
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,6 +129,7 @@ type job struct {
 	started time.Time
 	outs    []output
 	options render.Options
+	dir     *reports.RunWriter
 	result  *runner.Result
 	sum     *reports.Summary
 }
@@ -134,8 +137,12 @@ type job struct {
 // do runs, reports and returns the exit code.
 func (j *job) do() int {
 	s := j.s
+	var err error
+	if j.dir, err = reports.CreateRun(j.cmd.Out, j.plan.Name, j.started); err != nil {
+		return s.fail(exitUsage, "choose another folder with --out DIR", "%v", err)
+	}
 	git := make(chan *reports.Git, 1)
-	go func() { git <- gitOf(s.ctx) }() // while the runs go on
+	go func() { git <- gitOf(context.WithoutCancel(s.ctx)) }() // while the runs go on
 	s.log.Debug("run", "scenario", j.plan.Name, "runs", len(j.plan.Cells)*j.plan.Seeds, "hash", j.plan.Hash)
 	bar := s.progress(j.plan.Name, j.cmd.UI)
 	j.result = runner.Do(s.ctx, sim.Host{}, j.plan, runner.Options{Jobs: j.cmd.Jobs, Progress: bar.update})
@@ -144,11 +151,14 @@ func (j *job) do() int {
 		r := &j.result.Runs[i]
 		s.log.Debug("run done", "policy", r.Cell.Policy, "rate", r.Cell.RateRPS, "seed", r.Rep+1, "finished", r.Collector != nil)
 	}
-	broken := j.result.Err()
-	if broken != nil {
-		s.fail(exitBroken, "", "%v", broken)
+	broken := j.result.Err() != nil
+	if broken {
+		j.tellBroken()
 	}
 	if j.finished() == 0 {
+		if err := j.dir.Discard(); err != nil {
+			s.note("taillab: %v", err)
+		}
 		if c := s.stopped.get(); c != 0 {
 			return s.fail(c, "", "interrupted before any run of %s had finished; nothing was kept", j.plan.Name)
 		}
@@ -162,6 +172,25 @@ func (j *job) do() int {
 	return code
 }
 
+// shownErrors bounds what is printed of runs that broke: they repeat each other.
+const shownErrors = 3
+
+func (j *job) tellBroken() {
+	n := 0
+	for i := range j.result.Runs {
+		err := j.result.Runs[i].Err
+		if err == nil || errors.Is(err, context.Canceled) {
+			continue
+		}
+		if n++; n <= shownErrors {
+			j.s.fail(exitBroken, "", "%s: %v", j.plan.Name, err)
+		}
+	}
+	if n > shownErrors {
+		j.s.fail(exitBroken, "", "%s: … and %d more runs broke", j.plan.Name, n-shownErrors)
+	}
+}
+
 func (j *job) finished() (n int) {
 	for i := range j.result.Runs {
 		if j.result.Runs[i].Collector != nil {
@@ -172,10 +201,10 @@ func (j *job) finished() (n int) {
 }
 
 // report writes the run directory and the formats asked for.
-func (j *job) report(broken error) int {
+func (j *job) report(broken bool) int {
 	s := j.s
 	code := reports.ExitCode(j.sum.Gates, j.cmd.Strict)
-	if broken != nil {
+	if broken {
 		code = worst(code, exitBroken)
 	}
 	dir, err := j.save(broken)

@@ -21,11 +21,8 @@ import (
 
 // save writes the run directory and returns its path. The summary's run_id, the
 // charts and the report's path are known only here.
-func (j *job) save(broken error) (string, error) {
-	w, err := reports.CreateRun(j.cmd.Out, j.plan.Name, j.started)
-	if err != nil {
-		return "", err
-	}
+func (j *job) save(broken bool) (string, error) {
+	w := j.dir
 	j.sum.RunID = w.ID()
 	j.options.ReportPath = filepath.Join(w.Dir(), "index.html")
 	src := &finishedRuns{plan: j.plan, result: j.result}
@@ -36,7 +33,7 @@ func (j *job) save(broken error) (string, error) {
 	}
 	status := reports.RunComplete
 	switch {
-	case broken != nil:
+	case broken:
 		status = reports.RunFailed
 	case !j.result.Complete:
 		status = reports.RunInterrupted

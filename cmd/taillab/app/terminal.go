@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fatih/color"
 	"golang.org/x/term"
 )
 
@@ -33,13 +32,7 @@ func (s *session) colored(tty bool) bool {
 	return tty
 }
 
-// stdoutColor decides for stdout and tells the table library, which else would
-// look at the process's own streams.
-func (s *session) stdoutColor() bool {
-	on := s.colored(isTTY(s.Stdout))
-	color.NoColor = !on
-	return on
-}
+func (s *session) stdoutColor() bool { return s.colored(isTTY(s.Stdout)) }
 
 func (s *session) stderrColor() bool { return s.colored(isTTY(s.Stderr)) }
 
