@@ -193,7 +193,7 @@ func unmarshal(s string, v reflect.Value) *bad {
 func (d *decoder) word(n *node, path string, v reflect.Value, tag reflect.StructTag) {
 	if e := tag.Get("enum"); e != "" {
 		values := strings.Split(e, "|")
-		if !slices.Contains(values, n.text) {
+		if !slices.Contains(values, n.text) && n.text != v.String() { // the default may be "": decided elsewhere
 			d.ps.at(n, path, near(n.text, values), "%s is %q: it must be one of %s", path, n.text, strings.Join(values, ", "))
 			return
 		}

@@ -543,7 +543,7 @@ func TestStaticGivesTheMeanToNewcomers(t *testing.T) {
 
 func TestRestartForgetsCounts(t *testing.T) {
 	t.Parallel()
-	for _, v := range variants(t, 1) {
+	for _, v := range variants(t, 4) {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			h := newBench(t, v.make(), &balance.Table{N: 1, Slots: []int32{8}}, fixedTruth{lens: []uint16{0}, wire: []uint16{0}})

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"taillab/policies"
@@ -29,6 +28,7 @@ type Static struct {
 	unlisted uint64
 	random   bool
 	ready    bool
+	started  bool
 }
 
 // TableChecker is implemented by a policy whose parameters must fit the fleet of
@@ -66,7 +66,7 @@ func (p *Static) CheckTable(t *Table) []policies.Problem {
 }
 
 func (p *Static) lookup(names []string, id uint32, labels map[string]string) (float64, bool) {
-	if v, ok := p.Capacity[strconv.FormatUint(uint64(id), 10)]; ok {
+	if v, ok := p.Capacity[fmt.Sprint(id)]; ok {
 		return v, true
 	}
 	if v, ok := p.Capacity[labels["name"]]; ok && labels["name"] != "" {
@@ -130,9 +130,16 @@ func (p *Static) Pick(env *Env, _ *policies.Request) Choice {
 	}
 	p.prepare(f)
 	i := 0
-	if p.random {
+	switch {
+	case p.random:
 		i = p.draw(f, env.Rand)
-	} else {
+	case !p.started: // a random start, as smooth-wrr has it: several front ends in step would burst
+		for range Below(env.Rand, f.Len()) {
+			p.seq.next(f, p.rate)
+		}
+		fallthrough
+	default:
+		p.started = true
 		i = p.seq.next(f, p.rate)
 	}
 	return To(f.Ref(i))

@@ -28,7 +28,7 @@ func (d *Difference) Error() string {
 // Result is what a replay found.
 type Result struct {
 	Calls     uint64 // records replayed
-	Decisions uint64 // records that hold a decision: an action that sends or closes a request
+	Decisions uint64 // records that hold a decision: an action that sends a request
 	Same      uint64 // of those, the records whose decisions are equal
 	First     *Difference
 	Truncated bool // the stream ended inside a record, which was left out
@@ -250,7 +250,7 @@ func (t *TapedTruth) Shortest(r balance.Dice) int {
 	return i
 }
 
-// decisions renders the sends and closes of encoded actions; "" when there are none.
+// decisions renders the sends of encoded actions; "" when there are none.
 func decisions(b []byte) string {
 	return render(b, func(k ActionKind) bool { return k == ActSend })
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -166,6 +167,9 @@ func notes(s *reports.Summary) []note {
 	places := map[string][]string{}
 	var out []note
 	for _, w := range s.Warnings {
+		if unasked(s, w) {
+			continue
+		}
 		key := w.Code + "\x00" + w.Message
 		i, ok := index[key]
 		if !ok {
@@ -182,6 +186,15 @@ func notes(s *reports.Summary) []note {
 		out[i].text += placesText(places[key], out[i].times)
 	}
 	return out
+}
+
+// unasked is a warning about a P99.9 that no gate asks for and nothing here shows:
+// runs long enough for it are rarely made. The JSON keeps it.
+func unasked(s *reports.Summary, w reports.Warning) bool {
+	return w.Code == "few-samples" && strings.HasPrefix(w.Message, "p999 ") &&
+		!slices.ContainsFunc(s.Gates, func(g reports.Gate) bool {
+			return strings.Contains(g.Expr, "p99.9") || strings.Contains(g.Expr, "p999")
+		})
 }
 
 func placeOfWarning(w reports.Warning) string {

@@ -17,7 +17,7 @@ type Maker func() balance.Balancer
 // Finding is what the replay of a tape gave.
 type Finding struct {
 	Calls     uint64
-	Decisions uint64 // records that send or close a request
+	Decisions uint64 // records that send a request
 	Same      uint64 // of those, the ones that are equal
 	Stream    string // where First is
 	First     *flow.Difference

@@ -92,9 +92,9 @@ func TestDifferencesAreFound(t *testing.T) {
 
 	f, err = read(record(t, 50)).Replay([]tape.Maker{random}, true)
 	require.NoError(t, err)
-	require.Equal(t, uint64(100), f.Decisions, "50 sends and 50 closes")
-	require.Greater(t, f.Same, uint64(50), "closes are equal, and a quarter of the sends by chance")
-	require.Less(t, f.Same, uint64(100))
+	require.Equal(t, uint64(50), f.Decisions)
+	require.Positive(t, f.Same, "a quarter is equal by chance: none in 50 has a probability below 1e-6")
+	require.Less(t, f.Same, uint64(50))
 }
 
 func TestForeignFiles(t *testing.T) {
@@ -143,9 +143,9 @@ func TestHeaderIsChecked(t *testing.T) {
 // A file cut anywhere is told to be cut, and what is there is still right.
 func TestCutFiles(t *testing.T) {
 	t.Parallel()
-	whole := file(t, record(t, 300))
+	whole := file(t, record(t, 20_000)) // several blocks of the frame
 	replayed := 0
-	for n := range len(whole) {
+	for n := 0; n < len(whole); n += 1 + len(whole)/40 {
 		got, err := tape.Read(bytes.NewReader(whole[:n]))
 		if err != nil {
 			continue
@@ -162,17 +162,17 @@ func TestCutFiles(t *testing.T) {
 // A flipped bit is never taken for a whole tape: the frame has a checksum.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
-	whole := file(t, record(t, 100))
+	h := record(t, 100)
+	whole := file(t, h)
 	for n := len("taillab-tape/1\n"); n < len(whole); n++ {
 		b := bytes.Clone(whole)
 		b[n] ^= 0x10
 		got, err := tape.Read(bytes.NewReader(b))
-		if err != nil {
+		if err != nil || got.Cut {
 			continue
 		}
-		if f, err := got.Replay([]tape.Maker{p2c}, false); err == nil && f.First == nil {
-			require.True(t, got.Cut, "bit flipped at %d", n)
-		}
+		got.Streams[0].Bytes = 0 // filled in by Write; one bit of the frame's head means nothing
+		require.Equal(t, h.Streams, got.Streams, "bit flipped at %d", n)
 	}
 }
 
