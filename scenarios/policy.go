@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -113,6 +114,9 @@ func (d *decoder) configure(entry policies.Entry, n *node, path string) any {
 	p := entry.New()
 	v := reflect.ValueOf(p)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		if n.kind == mapNode && slices.ContainsFunc(n.keys, func(k *node) bool { return k.text != "name" && k.text != "as" }) {
+			d.ps.at(n, path, "return a pointer from its prototype", "%s cannot take parameters: its prototype is no pointer to a struct", entry.Name)
+		}
 		return p
 	}
 	before := len(d.ps.list)

@@ -1,9 +1,12 @@
 package scenarios
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+
+	"taillab/workloads"
 )
 
 // Key is one row of the key registry: a key that a scenario may hold.
@@ -20,6 +23,8 @@ type Key struct {
 func Keys() []Key {
 	out := topKeys()
 	out = append(out, workloadKeys()...)
+	out = append(out, arrivalRows()...)
+	out = append(out, traceKeys()...)
 	out = append(out, fleetKeys()...)
 	out = append(out, serviceKeys()...)
 	return append(out, runKeys()...)
@@ -108,6 +113,47 @@ func workloadKeys() []Key {
 		key("frontends.split", "enum", "uniform", "uniform sticky skewed", "which front end a request meets; sticky: by tenant"),
 		key("frontends.skew", "number", "1", "[0, 5]", "exponent of skewed"),
 	}, later("workload.prefix", "workload.sessions")...)
+}
+
+// arrivalRows are the parameters of the arrival processes, as workloads lists them.
+func arrivalRows() []Key {
+	var out []Key
+	for _, k := range workloads.ArrivalKinds() {
+		for _, p := range k.Keys {
+			f, ok := reflect.TypeFor[workloads.Arrivals]().FieldByName(p.Field)
+			if !ok || k.Name == "trace" {
+				continue
+			}
+			kind := typeName(f.Type)
+			if strings.HasSuffix(p.Name, "rate") {
+				kind = "rate"
+			}
+			out = append(out, key("workload.arrivals."+k.Name+"."+p.Name, kind, "", "", p.About))
+		}
+	}
+	return out
+}
+
+func traceKeys() []Key {
+	rows := []Key{
+		key("file", "path", "", "", "CSV or JSONL, plain, .gz or .zst; - is stdin; a relative name counts from the working directory; required"),
+		key("format", "enum", "by content", strings.Join(workloads.Formats(), " "), "how the file is read"),
+		key("time_scale", "number", "1", "(0, 10000]", "2 = twice as fast"),
+		key("load_scale", "number", "1", "(0, 1000]", "below 1 thins the rows, above 1 adds copies"),
+		key("loop", "int, until DURATION, or true", "off", "≥ 1", "how often the rows are gone through"),
+		key("window", "[from, to]", "all", "", "rows whose stamp lies in it, counted from the first"),
+		key("limit", "int", "all", "≥ 1", "rows that are kept"),
+		key("jitter", "enum", "spread", "spread none", "what happens to stamps on a coarse grid"),
+		key("rotate", "bool", "true", "", "every seed starts at another row"),
+		key("keep_offset", "bool", "false", "", "the first stamp is not set to 0"),
+		key("sorted", "enum", "allow", "allow required", "what unsorted rows are"),
+		key("columns", "{time, unit, input, output, tenant, size, duration, session, model}", "none", "", "columns of a CSV by their names"),
+		key("include_failed", "bool", "false", "", "keep rows that the provider failed"),
+	}
+	for i := range rows {
+		rows[i].Path = "workload.arrivals.trace." + rows[i].Path
+	}
+	return rows
 }
 
 func fleetKeys() []Key {

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,8 +59,7 @@ func TestKeysAreRead(t *testing.T) {
 		}
 		path := strings.TrimPrefix(k.Path, "S.")
 		_, problems, _ := load(t, good, path+"=no-such-value")
-		require.NotEmpty(t, problems, path)
-		require.Contains(t, problems[0].Path+problems[0].Message, path[strings.LastIndexByte(path, '.')+1:], path)
+		require.True(t, slices.ContainsFunc(problems, func(p Problem) bool { return strings.HasPrefix(p.Path, path) }), "%s: %v", path, problems)
 	}
 	for _, key := range strings.Fields("at every for target kind factor code share delay") {
 		text := with("faults: [{at: 1s, target: {replica: 1}, kind: slow, factor: 2}]")

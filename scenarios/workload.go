@@ -194,8 +194,8 @@ func (d *decoder) trace(n *node, path string) workloads.TraceSpec {
 	t := workloads.NewTrace()
 	var b block
 	d.harmless(func() {
-		b = d.open(n, path, "file", "format", "time_scale", "load_scale", "loop", "window", "limit", "jitter", "rotate",
-			"keep_offset", "sorted", "columns", "include_failed")
+		valid, _ := childKeys("workload.arrivals.trace")
+		b = d.open(n, path, valid...)
 	})
 	if b.n == nil {
 		return t
