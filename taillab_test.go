@@ -31,6 +31,16 @@ func (p *lowest) Pick(env *balance.Env, _ *policies.Request) balance.Choice {
 	return balance.To(env.Fleet.Ref(min(p.Skip, env.Fleet.Len()-1)))
 }
 
+// changed is lowest as a later version of its program might have it.
+type changed struct {
+	Skip int `yaml:"skip"`
+}
+
+// Pick implements balance.Balancer.
+func (p *changed) Pick(env *balance.Env, _ *policies.Request) balance.Choice {
+	return balance.To(env.Fleet.Ref(1 + p.Skip))
+}
+
 // stray picks a replica that does not exist: it breaks its contract.
 type stray struct{}
 
@@ -45,7 +55,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"taillab": func() { taillab.Main() },
 		"otherlab": func() {
-			taillab.Main(policies.Of("lowest", "now the second one", func() balance.Balancer { return &lowest{Skip: 1} }).From("other"))
+			taillab.Main(policies.Of("lowest", "by now another one", func() balance.Balancer { return &changed{} }))
 		},
 		"mylab": func() {
 			taillab.Main(

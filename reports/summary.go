@@ -1,6 +1,9 @@
 package reports
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // SummarySchema is the schema name of Summary; v1 only ever gains fields.
 const SummarySchema = "taillab/summary/v1"
@@ -247,5 +250,9 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 	if s.Warnings == nil {
 		s.Warnings = []Warning{}
 	}
-	return json.Marshal(plain(s))
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // whoever encodes the summary decides: its encoder still escapes
+	err := e.Encode(plain(s))
+	return b.Bytes(), err
 }

@@ -89,11 +89,11 @@ func tenantSlots(c *workloads.Compiled) slots {
 }
 
 func (w *workload) init(l *lab) (err error) {
-	c, m := l.run_.Cell, &l.run_.Cell.Setup.Measure
+	c, m := l.rep.Cell, &l.rep.Cell.Setup.Measure
 	w.l, w.buf = l, make([]workloads.Request, chunk)
 	w.tenants = tenantSlots(c.Setup.Workload)
 	rate := c.RateRPS
-	if w.src, err = c.Setup.Workload.Source(l.run_.Seed, rate); err != nil {
+	if w.src, err = c.Setup.Workload.Source(l.rep.Seed, rate); err != nil {
 		return err
 	}
 	switch {
@@ -105,7 +105,7 @@ func (w *workload) init(l *lab) (err error) {
 	case m.WarmupTime > 0:
 		l.win.last = uint64(m.Requests)
 		l.win.first = w.before(m.WarmupTime, l.win.last)
-		if w.src, err = c.Setup.Workload.Source(l.run_.Seed, rate); err != nil {
+		if w.src, err = c.Setup.Workload.Source(l.rep.Seed, rate); err != nil {
 			return err
 		}
 	default:

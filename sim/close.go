@@ -127,7 +127,7 @@ func (l *lab) closeWindow() {
 	}
 	l.win.closed, l.win.end = true, l.now()
 	l.win.after = l.snap()
-	d := l.run_.Cell.Setup.Measure.Drain
+	d := l.rep.Cell.Setup.Measure.Drain
 	if d == 0 {
 		d = maxDrain
 		if h := l.col.Live(); h != nil && h.Count() > 0 {
@@ -184,11 +184,11 @@ func (l *lab) finish() error {
 	}
 	if l.win.open != 0 || l.col.Requests() != l.win.seen {
 		return fmt.Errorf("policy %q, seed %d: requests are not conserved: %d measured arrivals, %d records, %d open",
-			l.run_.Cell.Policy, l.run_.Rep+1, l.win.seen, l.col.Requests(), l.win.open)
+			l.rep.Cell.Policy, l.rep.Rep+1, l.win.seen, l.col.Requests(), l.win.open)
 	}
 	l.col.Close(l.summary())
 	if err := l.col.Err(); err != nil {
-		return fmt.Errorf("policy %q: %w", l.run_.Cell.Policy, err)
+		return fmt.Errorf("policy %q: %w", l.rep.Cell.Policy, err)
 	}
 	if err := l.extrapolated(); err != nil {
 		return err

@@ -27,7 +27,7 @@ func (l *lab) dice(name string) float64 { return chance.Float(l.stream(name)) }
 func (l *lab) stream(name string) *rand.PCG {
 	p := l.streams[name]
 	if p == nil {
-		s := chance.Stream(l.run_.Seed, name)
+		s := chance.Stream(l.rep.Seed, name)
 		p = &s
 		l.streams[name] = p
 	}
@@ -36,8 +36,8 @@ func (l *lab) stream(name string) *rand.PCG {
 
 // addFaults files the first occurrence of every fault at each of its targets.
 func (l *lab) addFaults() {
-	for i := range l.run_.Cell.Setup.Faults {
-		f := &l.run_.Cell.Setup.Faults[i]
+	for i := range l.rep.Cell.Setup.Faults {
+		f := &l.rep.Cell.Setup.Faults[i]
 		if len(f.Fronts) > 0 {
 			for _, k := range f.Fronts {
 				l.plan(i, envelope{front: uint32(k), arg: uint64(i)})
@@ -58,7 +58,7 @@ func (l *lab) addFaults() {
 
 // plan files the next occurrence of fault i at a target.
 func (l *lab) plan(i int, e envelope) {
-	f := &l.run_.Cell.Setup.Faults[i]
+	f := &l.rep.Cell.Setup.Faults[i]
 	at := f.At
 	if f.Every > 0 {
 		at = l.now() + time.Duration(chance.Exp(l.faultStream(i, e))*float64(f.Every)) + 1
@@ -77,7 +77,7 @@ func (l *lab) faultStream(i int, e envelope) *rand.PCG {
 // faultEvent begins or ends a fault at a target.
 func (l *lab) faultEvent(e envelope) {
 	i, begin := int(uint32(e.arg)), e.arg>>32<<32 == faultBegin
-	f := &l.run_.Cell.Setup.Faults[i]
+	f := &l.rep.Cell.Setup.Faults[i]
 	if e.front != noFront {
 		l.faultFront(int(e.front), begin)
 	} else {
@@ -286,7 +286,7 @@ func (l *lab) health(svc int, r uint32, up bool) {
 // phase of its own.
 func (l *lab) nextCheck(k, svc int, r uint32) time.Duration {
 	p := uint64(max(l.svcs[svc].cfg.Discovery.Period, 1))
-	phase := chance.Mix(l.run_.Seed^chance.Mix(uint64(k)<<40^uint64(svc)<<32^uint64(r))) % p
+	phase := chance.Mix(l.rep.Seed^chance.Mix(uint64(k)<<40^uint64(svc)<<32^uint64(r))) % p
 	return time.Duration((phase + p - uint64(l.now())%p) % p)
 }
 

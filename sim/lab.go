@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"time"
 
@@ -17,11 +16,11 @@ import (
 
 // lab is one run: engine, front ends, services, and the requests under way.
 type lab struct {
-	eng  *Engine
-	run_ *scenarios.Run
-	rec  reports.Recorder
-	num  int // number of the run, for the recorder
-	col  *reports.Collector
+	eng *Engine
+	rep *scenarios.Run
+	rec reports.Recorder
+	num int // number of the run, for the recorder
+	col *reports.Collector
 
 	fronts []front
 	shared int // index of the front end of Shared policies, −1 without one
@@ -127,7 +126,7 @@ type taped struct {
 
 func newLab(num int, run *scenarios.Run, rec reports.Recorder) (*lab, error) {
 	c := run.Cell
-	l := &lab{run_: run, rec: rec, num: num, shared: -1, streams: map[string]*rand.PCG{}, started: time.Now()}
+	l := &lab{rep: run, rec: rec, num: num, shared: -1, streams: map[string]*rand.PCG{}, started: time.Now()}
 	n := 0
 	for i := range c.Setup.Services {
 		n += c.Setup.Services[i].Replicas()
@@ -150,8 +149,8 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder) (*lab, error) {
 
 // setup tells the recorder what to expect.
 func (l *lab) setup() reports.Setup {
-	c := l.run_.Cell
-	s := reports.Setup{SLO: c.Setup.Measure.SLO, Seed: l.run_.Rep + 1}
+	c := l.rep.Cell
+	s := reports.Setup{SLO: c.Setup.Measure.SLO, Seed: l.rep.Rep + 1}
 	names := policies.OutcomeNames()
 	s.Outcomes = names[:]
 	for i := range l.svcs {
@@ -205,7 +204,7 @@ func (l *lab) now() time.Duration { return l.eng.now.Duration() }
 // addFronts makes the front ends; the policies that are Shared get one of their own
 // behind all others.
 func (l *lab) addFronts() {
-	c := l.run_.Cell
+	c := l.rep.Cell
 	m := c.Setup.FrontEnds.Count
 	for _, s := range l.svcs {
 		if s.shared {
@@ -224,7 +223,7 @@ func (l *lab) addFronts() {
 
 // open puts a fresh front end in place k; its dice go on where they were.
 func (l *lab) open(k int) {
-	c, f := l.run_.Cell, &l.fronts[k]
+	c, f := l.rep.Cell, &l.fronts[k]
 	f.gen++
 	if f.dice == nil {
 		f.dice = make([]*chance.Dice, len(l.svcs))
@@ -234,7 +233,7 @@ func (l *lab) open(k int) {
 		index, count = 0, 1
 	}
 	cfg := flow.Config{Index: index, Count: count, Cold: coldBlocks{l}}
-	if l.run_.Cell.Setup.Measure.Tape {
+	if l.rep.Cell.Setup.Measure.Tape {
 		cfg.Tape = l.newTape(fmt.Sprintf("frontend/%d.%d", k, f.gen))
 	}
 	truths := make([]*truth, len(l.svcs))
@@ -243,7 +242,7 @@ func (l *lab) open(k int) {
 		svc := flow.Service{Name: s.name, Table: s.table, Detect: s.detect, Period: s.cfg.Discovery.Period}
 		if s.shared == (k == l.shared) {
 			if f.dice[i] == nil {
-				f.dice[i] = chance.NewDice(l.run_.Seed, fmt.Sprintf("balance/%s/%d", s.name, index))
+				f.dice[i] = chance.NewDice(l.rep.Seed, fmt.Sprintf("balance/%s/%d", s.name, index))
 			}
 			svc.Dice, svc.Balancer = f.dice[i], c.Balancers[i].Make()
 			if s.truth != nil {
@@ -290,235 +289,4 @@ func (l *lab) run() {
 		l.eng.Schedule(At(tickEvery), l.id.tick, 0)
 	}
 	l.eng.Run()
-}
-
-// coldBlocks serves prefix blocks to front ends.
-type coldBlocks struct{ l *lab }
-
-// Prefix implements flow.Cold.
-func (c coldBlocks) Prefix(cold uint32) []uint64 { return c.l.blocks[cold-1] }
-
-// newRequest takes a request from the pool.
-func (l *lab) newRequest() uint32 {
-	if i := l.freeReq; i != 0 {
-		l.freeReq = l.reqs[i-1].next
-		l.reqs[i-1] = request{}
-		return i - 1
-	}
-	l.reqs = append(l.reqs, request{})
-	return uint32(len(l.reqs) - 1)
-}
-
-func (l *lab) dropRequest(i uint32) {
-	l.reqs[i].open = false
-	l.reqs[i].next, l.freeReq = l.freeReq, i+1
-}
-
-func (l *lab) newAttempt() uint32 {
-	if i := l.freeAtt; i != 0 {
-		l.freeAtt = l.atts[i-1].older
-		return i - 1
-	}
-	l.atts = append(l.atts, attempt{})
-	return uint32(len(l.atts) - 1)
-}
-
-func (l *lab) dropAttempt(i uint32) { l.atts[i].older, l.freeAtt = l.freeAtt, i+1 }
-
-// envelope is a message under way; what its fields hold depends on its handler.
-type envelope struct {
-	service uint16
-	front   uint32
-	gen     uint32
-	ref     policies.Ref
-	arg     uint64
-	msg     balance.Msg
-	load    balance.Load
-	change  balance.Change
-	next    uint32
-}
-
-func (l *lab) post(at time.Duration, h HandlerID, e envelope) {
-	var i uint32
-	if l.freeEnv != 0 {
-		i = l.freeEnv - 1
-		l.freeEnv = l.mail[i].next
-	} else {
-		i = uint32(len(l.mail))
-		l.mail = append(l.mail, envelope{})
-	}
-	l.mail[i] = e
-	l.eng.Schedule(At(at), h, uint64(i))
-}
-
-// posted adapts the receiver of an envelope to a handler; the envelope is free
-// again before it is read.
-func (l *lab) posted(f func(*lab, envelope)) func(uint64) {
-	return func(arg uint64) {
-		e := l.mail[arg]
-		l.mail[arg].next, l.freeEnv = l.freeEnv, uint32(arg)+1
-		f(l, e)
-	}
-}
-
-// service is one service of the run.
-type service struct {
-	name   string
-	cfg    *scenarios.Service
-	pool   *gpu.Pool
-	table  *balance.Table
-	half   *flow.Replicas // nil when the policy has no replica half
-	shared bool
-	truth  *column // nil unless the policy is an oracle
-	detect flow.Detect
-	state  []condition
-	noisy  bool
-	noise  rand.PCG
-
-	due      []time.Duration // of the event that counts, by replica
-	dueTimer []bool
-
-	request, response, report, probe, membership, ask link
-
-	inside, running, sent, up int
-}
-
-// condition is what faults have done to a replica.
-type condition struct {
-	inc    uint32
-	down   int // crashes in force
-	frozen int
-	slow   float64 // product of the slow factors, 1 = none
-	mute   int     // drop_report faults in force
-	late   time.Duration
-	fails  []failing
-	epoch  uint32   // grows whenever the replica becomes reachable or unreachable
-	asleep []uint64 // wakes that came while it was frozen
-}
-
-// reachable tells whether a health check would be answered.
-func (c *condition) reachable() bool { return c.down == 0 && c.frozen == 0 }
-
-// failing is a fault that answers a share of the requests with an error.
-type failing struct {
-	fault   int
-	share   float64
-	outcome policies.Outcome
-}
-
-func (l *lab) addService(i int) error {
-	c := l.run_.Cell
-	cfg := &c.Setup.Services[i]
-	n := cfg.Replicas()
-	l.svcs = append(l.svcs, service{name: cfg.Name, cfg: cfg, up: n})
-	s := &l.svcs[i]
-	s.pool = gpu.NewPool(n, 4*n+64)
-	s.state, s.due, s.dueTimer = make([]condition, n), make([]time.Duration, n), make([]bool, n)
-	for r := range n {
-		s.due[r], s.state[r].slow = gpu.Never, 1
-	}
-	s.table = tableOf(cfg, n)
-	r := 0
-	for g := range cfg.Groups {
-		grp := &cfg.Groups[g]
-		s.noisy = s.noisy || grp.Model.RequestNoise()
-		for range grp.Replicas {
-			var dice rand.PCG
-			if grp.Model.BatchNoise() {
-				dice = chance.Stream(l.run_.Seed, fmt.Sprintf("noise/%s/%d", cfg.Name, r))
-			}
-			s.pool.Add(grp.Model, grp.Speed, dice)
-			r++
-		}
-	}
-	if s.noisy {
-		s.noise = chance.Stream(l.run_.Seed, "noise")
-	}
-	s.detect = detection(cfg.Discovery.Detect)
-	if err := s.connect(l.run_.Seed); err != nil {
-		return err
-	}
-	l.addPolicy(i)
-	return nil
-}
-
-// addPolicy looks at a throw-away instance for what the policy needs of the host.
-func (l *lab) addPolicy(i int) {
-	c, s := l.run_.Cell, &l.svcs[i]
-	b := c.Balancers[i].Make()
-	_, s.shared = b.(balance.Shared)
-	if _, oracle := b.(balance.Oracle); oracle {
-		s.truth = newColumn(s)
-	}
-	if _, ok := b.(balance.Halved); ok {
-		dice := replicaDice(s.name, s.pool.Len(), l.run_.Seed)
-		var t *flow.Tape
-		if c.Setup.Measure.Tape {
-			t = l.newTape("replicas/" + s.name)
-		}
-		s.half = flow.NewReplicas(b, i, c.Setup.FrontEnds.Count, dice, t)
-	}
-}
-
-// replicaDice makes the streams of a service's replica halves.
-func replicaDice(service string, n int, seed uint64) []rand.PCG {
-	dice := make([]rand.PCG, n)
-	for r := range dice {
-		dice[r] = chance.Stream(seed, fmt.Sprintf("reporter/%s/%d", service, r))
-	}
-	return dice
-}
-
-func detection(name string) flow.Detect {
-	switch name {
-	case scenarios.DetectNever:
-		return flow.DetectNever
-	case scenarios.DetectHealth:
-		return flow.DetectHealth
-	}
-	return flow.DetectReset
-}
-
-func (s *service) connect(seed uint64) (err error) {
-	n := &s.cfg.Network
-	for _, k := range []struct {
-		to    *link
-		from  scenarios.Link
-		class string
-	}{{&s.request, n.Request, "request"}, {&s.response, n.Response, "response"}, {&s.report, n.Report, "report"},
-		{&s.probe, n.Probe, "probe"}, {&s.membership, n.Membership, "membership"}, {&s.ask, n.Ask, "ask"}} {
-		if *k.to, err = newLink(k.from, seed, s.name, k.class); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tableOf is the service's membership as front ends know it at the start.
-func tableOf(cfg *scenarios.Service, n int) *balance.Table {
-	t := &balance.Table{N: n, Weights: make([]float64, 0, n), Slots: make([]int32, 0, n)}
-	for g := range cfg.Groups {
-		grp := &cfg.Groups[g]
-		slots := grp.Model.Slots()
-		if grp.Model.MaxBatch() > 1 {
-			slots = grp.Model.MaxBatch() * grp.Model.Slots()
-		}
-		for range grp.Replicas {
-			t.Weights = append(t.Weights, grp.Weight)
-			t.Slots = append(t.Slots, int32(min(slots, math.MaxInt32)))
-			if grp.Labels != nil || t.Labels != nil {
-				t.Labels = append(t.Labels, grp.Labels)
-			}
-		}
-	}
-	if len(t.Labels) > 0 && len(t.Labels) < n { // earlier groups had none
-		t.Labels = append(make([]map[string]string, n-len(t.Labels)), t.Labels...)
-	}
-	return t
-}
-
-// loadOf is what a replica says of itself.
-func (s *service) loadOf(r uint32) balance.Load {
-	running, queued := s.pool.Load(r)
-	return balance.Load{Running: int32(running), Queued: int32(queued), Slots: s.table.Slots[r]}
 }

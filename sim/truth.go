@@ -12,7 +12,7 @@ import (
 type column struct {
 	s      *service
 	lens   []uint16 // running + queued, saturated
-	true_  []int32
+	exact  []int32
 	wire   []uint16
 	work   []time.Duration // of requests inside, as accepted
 	order  []uint32        // replicas by length, shortest first
@@ -25,7 +25,7 @@ type column struct {
 
 func newColumn(s *service) *column {
 	n := s.pool.Len()
-	c := &column{s: s, lens: make([]uint16, n), true_: make([]int32, n), wire: make([]uint16, n),
+	c := &column{s: s, lens: make([]uint16, n), exact: make([]int32, n), wire: make([]uint16, n),
 		work: make([]time.Duration, n), order: make([]uint32, n), pos: make([]uint32, n), start: []uint32{0, uint32(n)}, equal: true}
 	for i := range uint32(n) {
 		c.order[i], c.pos[i] = i, i
@@ -40,15 +40,15 @@ func (c *column) accept(r uint32, q *request) {
 		return
 	}
 	c.work[r] += time.Duration(float64(q.demand) * c.s.factor(r, q))
-	old := c.true_[r]
-	c.true_[r]++
+	old := c.exact[r]
+	c.exact[r]++
 	for int(old)+2 >= len(c.start) {
 		c.start = append(c.start, uint32(len(c.order)))
 	}
 	// r becomes the last of its length, then that place belongs to the next length
 	c.start[old+1]--
 	c.swap(r, c.start[old+1])
-	c.lens[r] = uint16(min(c.true_[r], math.MaxUint16))
+	c.lens[r] = uint16(min(c.exact[r], math.MaxUint16))
 }
 
 // leave books a request that left replica r.
@@ -57,11 +57,11 @@ func (c *column) leave(r uint32, q *request) {
 		return
 	}
 	c.work[r] -= time.Duration(float64(q.demand) * c.s.factor(r, q))
-	old := c.true_[r]
-	c.true_[r]--
+	old := c.exact[r]
+	c.exact[r]--
 	c.swap(r, c.start[old])
 	c.start[old]++
-	c.lens[r] = uint16(min(c.true_[r], math.MaxUint16))
+	c.lens[r] = uint16(min(c.exact[r], math.MaxUint16))
 }
 
 func (c *column) swap(r, to uint32) {
@@ -113,7 +113,7 @@ func (t *truth) Shortest(r balance.Dice) int {
 		return -1
 	}
 	if c.equal && n == len(c.order) {
-		low := c.true_[c.order[0]]
+		low := c.exact[c.order[0]]
 		ties := int(c.start[low+1] - c.start[low])
 		k := 0
 		if ties > 1 {
@@ -135,7 +135,7 @@ func (t *truth) Shortest(r balance.Dice) int {
 // scan finds a uniform one among the least length/weight.
 func (t *truth) scan(r balance.Dice) int {
 	c, f := t.s.truth, t.fleet
-	key := func(i int) float64 { return float64(c.true_[f.Ref(i).ID]) / f.Weight(i) }
+	key := func(i int) float64 { return float64(c.exact[f.Ref(i).ID]) / f.Weight(i) }
 	best, ties := math.Inf(1), 0
 	for i := range f.Len() {
 		switch k := key(i); {

@@ -16,7 +16,7 @@ type Nanos float64
 func Of(d time.Duration) Nanos { return Nanos(d) }
 
 // units lists the suffixes a cost may carry, longest first where one ends another.
-var units = [...]struct {
+var units = [...]struct { //purity:table
 	name string
 	ns   float64
 }{{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"μs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}}

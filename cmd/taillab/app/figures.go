@@ -80,7 +80,9 @@ func charts(sum *reports.Summary, o render.Options, data runData) []chart.Figure
 // the share that is slower.
 const curvePoints = 400
 
-// tailOf is the share of requests slower than x, from the merged histogram.
+// tailOf is the share of requests slower than x, from the merged histogram. It uses
+// the edges of the bins only, which a run directory keeps: the exact extremes it
+// does not, and a curve drawn again must be the same.
 func tailOf(c *reports.Cell, hists []reports.TaggedHist) (chart.CCDFSeries, bool) {
 	s := chart.CCDFSeries{Label: chart.Label(*c), P99: chart.Value{V: c.P99MS}}
 	if c.P99CI != nil {
@@ -90,13 +92,13 @@ func tailOf(c *reports.Cell, hists []reports.TaggedHist) (chart.CCDFSeries, bool
 		if t.Tag != "latency" || t.Hist.Count() == 0 {
 			continue
 		}
-		h := t.Hist
-		s.N = h.Count()
-		n := float64(s.N)
-		step := math.Log(n) / curvePoints
-		s.X, s.Y = append(s.X, float64(h.Min())/1e6), append(s.Y, 1)
+		s.N = t.Hist.Count()
+		n, step := float64(s.N), math.Log(float64(s.N))/curvePoints
 		done, last := int64(0), 0.0
-		for _, b := range h.Bins() {
+		for i, b := range t.Hist.Bins() {
+			if i == 0 {
+				s.X, s.Y = append(s.X, float64(b.Low)/1e6), append(s.Y, 1)
+			}
 			done += b.Count
 			left := float64(s.N-done) / n
 			if left == 0 {
@@ -106,8 +108,7 @@ func tailOf(c *reports.Cell, hists []reports.TaggedHist) (chart.CCDFSeries, bool
 				continue
 			}
 			last = -math.Log(left)
-			s.X = append(s.X, math.Min(float64(b.Low+b.Width), float64(h.Max()))/1e6)
-			s.Y = append(s.Y, left)
+			s.X, s.Y = append(s.X, float64(b.Low+b.Width)/1e6), append(s.Y, left)
 		}
 		return s, true
 	}

@@ -1,0 +1,77 @@
+package sim
+
+import (
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/balance"
+)
+
+// coldBlocks serves prefix blocks to front ends.
+type coldBlocks struct{ l *lab }
+
+// Prefix implements flow.Cold.
+func (c coldBlocks) Prefix(cold uint32) []uint64 { return c.l.blocks[cold-1] }
+
+// newRequest takes a request from the pool.
+func (l *lab) newRequest() uint32 {
+	if i := l.freeReq; i != 0 {
+		l.freeReq = l.reqs[i-1].next
+		l.reqs[i-1] = request{}
+		return i - 1
+	}
+	l.reqs = append(l.reqs, request{})
+	return uint32(len(l.reqs) - 1)
+}
+
+func (l *lab) dropRequest(i uint32) {
+	l.reqs[i].open = false
+	l.reqs[i].next, l.freeReq = l.freeReq, i+1
+}
+
+func (l *lab) newAttempt() uint32 {
+	if i := l.freeAtt; i != 0 {
+		l.freeAtt = l.atts[i-1].older
+		return i - 1
+	}
+	l.atts = append(l.atts, attempt{})
+	return uint32(len(l.atts) - 1)
+}
+
+func (l *lab) dropAttempt(i uint32) { l.atts[i].older, l.freeAtt = l.freeAtt, i+1 }
+
+// envelope is a message under way; what its fields hold depends on its handler.
+type envelope struct {
+	service uint16
+	front   uint32
+	gen     uint32
+	ref     policies.Ref
+	arg     uint64
+	msg     balance.Msg
+	load    balance.Load
+	change  balance.Change
+	next    uint32
+}
+
+func (l *lab) post(at time.Duration, h HandlerID, e envelope) {
+	var i uint32
+	if l.freeEnv != 0 {
+		i = l.freeEnv - 1
+		l.freeEnv = l.mail[i].next
+	} else {
+		i = uint32(len(l.mail))
+		l.mail = append(l.mail, envelope{})
+	}
+	l.mail[i] = e
+	l.eng.Schedule(At(at), h, uint64(i))
+}
+
+// posted adapts the receiver of an envelope to a handler; the envelope is free
+// again before it is read.
+func (l *lab) posted(f func(*lab, envelope)) func(uint64) {
+	return func(arg uint64) {
+		e := l.mail[arg]
+		l.mail[arg].next, l.freeEnv = l.freeEnv, uint32(arg)+1
+		f(l, e)
+	}
+}

@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/balance"
+	"taillab/policies/chance"
+	"taillab/policies/flow"
+	"taillab/scenarios"
+	"taillab/sim/gpu"
+)
+
+// service is one service of the run.
+type service struct {
+	name   string
+	cfg    *scenarios.Service
+	pool   *gpu.Pool
+	table  *balance.Table
+	half   *flow.Replicas // nil when the policy has no replica half
+	shared bool
+	truth  *column // nil unless the policy is an oracle
+	detect flow.Detect
+	state  []condition
+	noisy  bool
+	noise  rand.PCG
+
+	due      []time.Duration // of the event that counts, by replica
+	dueTimer []bool
+
+	request, response, report, probe, membership, ask link
+
+	inside, running, sent, up int
+}
+
+// condition is what faults have done to a replica.
+type condition struct {
+	inc    uint32
+	down   int // crashes in force
+	frozen int
+	slow   float64 // product of the slow factors, 1 = none
+	mute   int     // drop_report faults in force
+	late   time.Duration
+	fails  []failing
+	epoch  uint32   // grows whenever the replica becomes reachable or unreachable
+	asleep []uint64 // wakes that came while it was frozen
+}
+
+// reachable tells whether a health check would be answered.
+func (c *condition) reachable() bool { return c.down == 0 && c.frozen == 0 }
+
+// failing is a fault that answers a share of the requests with an error.
+type failing struct {
+	fault   int
+	share   float64
+	outcome policies.Outcome
+}
+
+func (l *lab) addService(i int) error {
+	c := l.rep.Cell
+	cfg := &c.Setup.Services[i]
+	n := cfg.Replicas()
+	l.svcs = append(l.svcs, service{name: cfg.Name, cfg: cfg, up: n})
+	s := &l.svcs[i]
+	s.pool = gpu.NewPool(n, 4*n+64)
+	s.state, s.due, s.dueTimer = make([]condition, n), make([]time.Duration, n), make([]bool, n)
+	for r := range n {
+		s.due[r], s.state[r].slow = gpu.Never, 1
+	}
+	s.table = tableOf(cfg, n)
+	r := 0
+	for g := range cfg.Groups {
+		grp := &cfg.Groups[g]
+		s.noisy = s.noisy || grp.Model.RequestNoise()
+		for range grp.Replicas {
+			var dice rand.PCG
+			if grp.Model.BatchNoise() {
+				dice = chance.Stream(l.rep.Seed, fmt.Sprintf("noise/%s/%d", cfg.Name, r))
+			}
+			s.pool.Add(grp.Model, grp.Speed, dice)
+			r++
+		}
+	}
+	if s.noisy {
+		s.noise = chance.Stream(l.rep.Seed, "noise")
+	}
+	s.detect = detection(cfg.Discovery.Detect)
+	if err := s.connect(l.rep.Seed); err != nil {
+		return err
+	}
+	l.addPolicy(i)
+	return nil
+}
+
+// addPolicy looks at a throw-away instance for what the policy needs of the host.
+func (l *lab) addPolicy(i int) {
+	c, s := l.rep.Cell, &l.svcs[i]
+	b := c.Balancers[i].Make()
+	_, s.shared = b.(balance.Shared)
+	if _, oracle := b.(balance.Oracle); oracle {
+		s.truth = newColumn(s)
+	}
+	if _, ok := b.(balance.Halved); ok {
+		dice := replicaDice(s.name, s.pool.Len(), l.rep.Seed)
+		var t *flow.Tape
+		if c.Setup.Measure.Tape {
+			t = l.newTape("replicas/" + s.name)
+		}
+		s.half = flow.NewReplicas(b, i, c.Setup.FrontEnds.Count, dice, t)
+	}
+}
+
+// replicaDice makes the streams of a service's replica halves.
+func replicaDice(service string, n int, seed uint64) []rand.PCG {
+	dice := make([]rand.PCG, n)
+	for r := range dice {
+		dice[r] = chance.Stream(seed, fmt.Sprintf("reporter/%s/%d", service, r))
+	}
+	return dice
+}
+
+func detection(name string) flow.Detect {
+	switch name {
+	case scenarios.DetectNever:
+		return flow.DetectNever
+	case scenarios.DetectHealth:
+		return flow.DetectHealth
+	}
+	return flow.DetectReset
+}
+
+func (s *service) connect(seed uint64) (err error) {
+	n := &s.cfg.Network
+	for _, k := range []struct {
+		to    *link
+		from  scenarios.Link
+		class string
+	}{{&s.request, n.Request, "request"}, {&s.response, n.Response, "response"}, {&s.report, n.Report, "report"},
+		{&s.probe, n.Probe, "probe"}, {&s.membership, n.Membership, "membership"}, {&s.ask, n.Ask, "ask"}} {
+		if *k.to, err = newLink(k.from, seed, s.name, k.class); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tableOf is the service's membership as front ends know it at the start.
+func tableOf(cfg *scenarios.Service, n int) *balance.Table {
+	t := &balance.Table{N: n, Weights: make([]float64, 0, n), Slots: make([]int32, 0, n)}
+	for g := range cfg.Groups {
+		grp := &cfg.Groups[g]
+		slots := grp.Model.Slots()
+		if grp.Model.MaxBatch() > 1 {
+			slots = grp.Model.MaxBatch() * grp.Model.Slots()
+		}
+		for range grp.Replicas {
+			t.Weights = append(t.Weights, grp.Weight)
+			t.Slots = append(t.Slots, int32(min(slots, math.MaxInt32)))
+			if grp.Labels != nil || t.Labels != nil {
+				t.Labels = append(t.Labels, grp.Labels)
+			}
+		}
+	}
+	if len(t.Labels) > 0 && len(t.Labels) < n { // earlier groups had none
+		t.Labels = append(make([]map[string]string, n-len(t.Labels)), t.Labels...)
+	}
+	return t
+}
+
+// loadOf is what a replica says of itself.
+func (s *service) loadOf(r uint32) balance.Load {
+	running, queued := s.pool.Load(r)
+	return balance.Load{Running: int32(running), Queued: int32(queued), Slots: s.table.Slots[r]}
+}
