@@ -95,7 +95,7 @@ func fresh(stream string, c *scenarios.Cell, seed uint64) flow.Replayed {
 		k, m = 0, 1
 	}
 	truth := &flow.TapedTruth{}
-	svc := flow.Service{Name: "main", Balancer: b, Table: tableOf(cfg, cfg.Replicas()), Period: cfg.Discovery.Period,
+	svc := flow.Service{Name: "main", Balancer: b, Table: cfg.Table(), Period: cfg.Discovery.Period,
 		Detect: detection(cfg.Discovery.Detect), Dice: chance.NewDice(seed, fmt.Sprintf("balance/main/%d", k))}
 	r := flow.Replayed{}
 	if _, oracle := b.(balance.Oracle); oracle {

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"time"
 
@@ -70,7 +69,7 @@ func (l *lab) addService(i int) error {
 	for r := range n {
 		s.due[r], s.state[r].slow = gpu.Never, 1
 	}
-	s.table = tableOf(cfg, n)
+	s.table = cfg.Table()
 	r := 0
 	for g := range cfg.Groups {
 		grp := &cfg.Groups[g]
@@ -147,31 +146,11 @@ func (s *service) connect(seed uint64) (err error) {
 	return nil
 }
 
-// tableOf is the service's membership as front ends know it at the start.
-func tableOf(cfg *scenarios.Service, n int) *balance.Table {
-	t := &balance.Table{N: n, Weights: make([]float64, 0, n), Slots: make([]int32, 0, n)}
-	for g := range cfg.Groups {
-		grp := &cfg.Groups[g]
-		slots := grp.Model.Slots()
-		if grp.Model.MaxBatch() > 1 {
-			slots = grp.Model.MaxBatch() * grp.Model.Slots()
-		}
-		for range grp.Replicas {
-			t.Weights = append(t.Weights, grp.Weight)
-			t.Slots = append(t.Slots, int32(min(slots, math.MaxInt32)))
-			if grp.Labels != nil || t.Labels != nil {
-				t.Labels = append(t.Labels, grp.Labels)
-			}
-		}
-	}
-	if len(t.Labels) > 0 && len(t.Labels) < n { // earlier groups had none
-		t.Labels = append(make([]map[string]string, n-len(t.Labels)), t.Labels...)
-	}
-	return t
-}
-
-// loadOf is what a replica says of itself.
+// loadOf is what a replica says of itself. Slots counts the requests inside slots
+// and those that could start at once: beside a running batch there is no room for
+// more until it ends.
 func (s *service) loadOf(r uint32) balance.Load {
 	running, queued := s.pool.Load(r)
-	return balance.Load{Running: int32(running), Queued: int32(queued), Slots: s.table.Slots[r]}
+	room := s.pool.Free(r) * s.pool.Model(r).MaxBatch()
+	return balance.Load{Running: int32(running), Queued: int32(queued), Slots: int32(running + room)}
 }

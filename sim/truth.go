@@ -29,7 +29,7 @@ func newColumn(s *service) *column {
 		work: make([]time.Duration, n), order: make([]uint32, n), pos: make([]uint32, n), start: []uint32{0, uint32(n)}, equal: true}
 	for i := range uint32(n) {
 		c.order[i], c.pos[i] = i, i
-		c.equal = c.equal && s.table.Weights[i] == s.table.Weights[0]
+		c.equal = c.equal && (s.table.Weights == nil || s.table.Weights[i] == s.table.Weights[0])
 	}
 	return c
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"taillab/reports"
@@ -197,8 +199,8 @@ func parseAt(text string) (*float64, string, error) {
 	if err != nil || k != "load" && k != "rate" {
 		return nil, "", fmt.Errorf("--at %s: write load=X, or rate=X for a scenario without loads", text)
 	}
-	var x float64
-	if _, err := fmt.Sscanf(strings.TrimSuffix(v, "/s"), "%g", &x); err != nil {
+	x, err := strconv.ParseFloat(strings.TrimSuffix(v, "/s"), 64)
+	if err != nil || math.IsNaN(x) {
 		return nil, "", fmt.Errorf("--at %s: %q is no number", text, v)
 	}
 	return &x, k, nil

@@ -16,7 +16,6 @@ import (
 	"taillab/reports/chart"
 	"taillab/reports/render"
 	"taillab/scenarios"
-	"taillab/sim"
 )
 
 // save writes the run directory and returns its path. The summary's run_id, the
@@ -122,7 +121,7 @@ func tapeOf(p *scenarios.Plan, r *runner.Run) tape.Header {
 		if err != nil { // parameters are plain values
 			params = []byte("{}")
 		}
-		t := sim.Table(svc)
+		t := svc.Table()
 		h.Services = append(h.Services, tape.Service{Name: svc.Name, Type: c.Balancers[i].Type, Params: params, Replicas: t.N,
 			Weights: t.Weights, Slots: t.Slots, Labels: t.Labels, Detect: svc.Discovery.Detect, Period: svc.Discovery.Period})
 	}
