@@ -54,44 +54,17 @@ type workload struct {
 	buf     []workloads.Request
 	i, n    int
 	hash    workloads.Hasher
-	tenants slots
-	classes int
-}
-
-// slots numbers what the report shows: the tenants with the most work, and the rest.
-type slots struct {
-	names []string
-	of    []uint16 // by tenant
+	names   []string // tenants as the report shows them
+	tenants []uint16 // number of the shown tenant, by tenant
 }
 
 // maxTenants is how many tenants a report shows by name.
 const maxTenants = 32
 
-func tenantSlots(c *workloads.Compiled) slots {
-	names := c.Tenants()
-	s := slots{of: make([]uint16, len(names))}
-	if len(names) <= maxTenants {
-		s.names = names
-		for i := range s.of {
-			s.of[i] = uint16(i)
-		}
-		return s
-	}
-	for i := range s.of {
-		s.of[i] = maxTenants
-	}
-	for k, t := range c.TopTenants(maxTenants) {
-		s.names = append(s.names, names[t])
-		s.of[t] = uint16(k)
-	}
-	s.names = append(s.names, "other")
-	return s
-}
-
 func (w *workload) init(l *lab) (err error) {
 	c, m := l.rep.Cell, &l.rep.Cell.Setup.Measure
 	w.l, w.buf = l, make([]workloads.Request, chunk)
-	w.tenants = tenantSlots(c.Setup.Workload)
+	w.names, w.tenants = c.Setup.Workload.Shown(maxTenants)
 	rate := c.RateRPS
 	if w.src, err = c.Setup.Workload.Source(l.rep.Seed, rate); err != nil {
 		return err
@@ -178,7 +151,7 @@ func (l *lab) arrive(r *workloads.Request) {
 	i := l.newRequest()
 	q := &l.reqs[i]
 	*q = request{id: r.ID, at: r.At, input: r.Input, output: r.Output, demand: r.Demand, deadline: r.Deadline,
-		front: r.FrontEnd, service: uint16(r.Service), tenant: l.load.tenants.of[r.Tenant],
+		front: r.FrontEnd, service: uint16(r.Service), tenant: l.load.tenants[r.Tenant],
 		class: r.Class, priority: r.Priority, measured: measured, open: true}
 	s := &l.svcs[r.Service]
 	if s.noisy { // drawn here, in order of arrival, whatever the policy does

@@ -162,7 +162,7 @@ func (l *lab) setup() reports.Setup {
 			}
 		}
 	}
-	s.Tenants, s.Classes = l.load.tenants.names, c.Setup.Workload.Classes()
+	s.Tenants, s.Classes = l.load.names, c.Setup.Workload.Classes()
 	s.First, s.Requests = l.win.first, int64(l.win.last-l.win.first)
 	if m := &c.Setup.Measure; m.Horizon > 0 {
 		s.First, s.Requests, s.Start, s.Window = 0, 0, l.win.from, m.Horizon-l.win.from

@@ -11,7 +11,8 @@ import (
 const none = math.MaxUint32
 
 // amnesia is the table of who sent this dispatcher a heartbeat recently.
-// Forgetting is lazy: it happens when an entry is met.
+// Forgetting is lazy: it happens when an entry is met. Nobody is drawn while the
+// idle-queue holds anyone, so whoever is forgotten here has left that before.
 type amnesia struct {
 	half, limit time.Duration // half-life; age beyond which a replica is forgotten
 	ttl         bool
@@ -100,13 +101,12 @@ func (t *amnesia) weight(now time.Duration, id uint32) float64 {
 
 // draw samples an eligible known replica in proportion to its weight, not the one
 // given: by rejection, after 64 rejections by one exact sweep.
-func (t *amnesia) draw(env *Env, q *idleQueue, not uint32) (uint32, bool) {
+func (t *amnesia) draw(env *Env, not uint32) (uint32, bool) {
 	for rejected := 0; rejected < 64 && len(t.heard) > 0; {
 		id := t.heard[Below(env.Rand, len(t.heard))]
 		switch {
 		case t.stale(env.Now, id):
 			t.drop(id)
-			q.remove(id)
 			t.forgotten++
 		case id == not || env.Fleet.Index(t.ref(id)) < 0:
 			if len(t.heard) == 1 {
@@ -119,17 +119,16 @@ func (t *amnesia) draw(env *Env, q *idleQueue, not uint32) (uint32, bool) {
 			rejected++
 		}
 	}
-	return t.sweep(env, q, not)
+	return t.sweep(env, not)
 }
 
 // sweep draws exactly, and forgets on the way.
-func (t *amnesia) sweep(env *Env, q *idleQueue, not uint32) (uint32, bool) {
+func (t *amnesia) sweep(env *Env, not uint32) (uint32, bool) {
 	sum := 0.0
 	for i := 0; i < len(t.heard); {
 		id := t.heard[i]
 		if t.stale(env.Now, id) {
 			t.drop(id) // the last one takes its place
-			q.remove(id)
 			t.forgotten++
 			continue
 		}

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"slices"
 	"time"
 
 	"taillab/policies"
@@ -18,8 +19,7 @@ type Board struct {
 	Choices    int           `yaml:"choices" about:"distinct replicas sampled per pick in mode sample" min:"1"`
 	Optimistic bool          `yaml:"optimistic" about:"add own requests sent since the refresh (their ends are not subtracted)"`
 
-	load   []int32 // by ID: running + queued at the last refresh that had it
-	own    []int32 // by ID: sent since; nil unless optimistic
+	load   []int32 // by ID: running + queued at the last refresh, and own sends since if optimistic
 	buf    []int
 	sample bool
 }
@@ -42,9 +42,6 @@ func (p *Board) Changed(env *Env, c *Change) {
 		env.Wake(env.Now+first, 0)
 	case ChangeAdded, ChangeRemoved:
 		p.load[c.Ref.ID] = 0
-		if p.own != nil {
-			p.own[c.Ref.ID] = 0
-		}
 	}
 }
 
@@ -52,9 +49,6 @@ func (p *Board) Changed(env *Env, c *Change) {
 func (p *Board) size(f *Fleet) {
 	p.sample = p.Mode == modeSample
 	p.load = extend(p.load, f.span())
-	if p.Optimistic {
-		p.own = extend(p.own, f.span())
-	}
 }
 
 // Woke implements Waker: the next refresh. A row that has not come after one
@@ -77,9 +71,6 @@ func (p *Board) Board(env *Env, rows []BoardRow) {
 			continue
 		}
 		p.load[r.Ref.ID] = r.Load.Running + r.Load.Queued
-		if p.own != nil {
-			p.own[r.Ref.ID] = 0
-		}
 	}
 }
 
@@ -100,7 +91,7 @@ func (p *Board) Wants() Mask {
 // Sent implements Attempts.
 func (p *Board) Sent(env *Env, a Attempt) {
 	p.size(env.Fleet)
-	p.own[a.Ref.ID]++
+	p.load[a.Ref.ID]++
 }
 
 // Ended implements Attempts; own ends are not subtracted.
@@ -129,13 +120,7 @@ func (p *Board) Pick(env *Env, _ *policies.Request) Choice {
 }
 
 // copied is the copy's load of the replica at index i.
-func (p *Board) copied(f *Fleet, i int) int32 {
-	id := f.id(i)
-	if p.own == nil {
-		return p.load[id]
-	}
-	return p.load[id] + p.own[id]
-}
+func (p *Board) copied(f *Fleet, i int) int32 { return p.load[f.id(i)] }
 
 // compare orders by health, then by load over weight.
 func (p *Board) compare(f *Fleet, i, j int) int {
@@ -156,6 +141,9 @@ func (p *Board) compare(f *Fleet, i, j int) int {
 
 // least scans the copy twice and draws once among equals.
 func (p *Board) least(f *Fleet, r Dice) int {
+	if f.Uniform() && f.dense == nil {
+		return leastOf(p.load[:f.n], r)
+	}
 	best, ties := 0, 1
 	for i := 1; i < f.Len(); i++ {
 		switch c := p.compare(f, i, best); {
@@ -178,4 +166,28 @@ func (p *Board) least(f *Fleet, r Dice) int {
 		}
 	}
 	return best
+}
+
+// leastOf returns a uniform one among the least of a column.
+func leastOf(col []int32, r Dice) int {
+	low := slices.Min(col)
+	ties := 0
+	for _, x := range col {
+		if x == low {
+			ties++
+		}
+	}
+	k := 0
+	if ties > 1 {
+		k = Below(r, ties)
+	}
+	for i, x := range col {
+		if x == low {
+			if k == 0 {
+				return i
+			}
+			k--
+		}
+	}
+	return 0
 }

@@ -230,6 +230,11 @@ func TestBookHears(t *testing.T) {
 	require.Equal(t, balance.Load{Running: 2, Queued: 3}, l)
 	require.Equal(t, time.Duration(9), at)
 	require.Equal(t, time.Duration(7), f.AddedAt(f.Index(ref(1, 1))))
+	b.Apply(10, balance.Change{Kind: balance.ChangeRemoved, Ref: ref(1, 1)})
+	b.Apply(11, balance.Change{Kind: balance.ChangeAdded, Ref: ref(1, 1)})
+	_, _, ok = f.Heard(f.Index(ref(1, 1)))
+	require.False(t, ok, "removal forgets the load …")
+	require.False(t, say(12, 1, 1, balance.MsgIdle, 0), "… but a late double stays old")
 }
 
 // Sampling: the laws of One, DistinctPair, Sample and Weighted on a fleet in odd order.

@@ -90,13 +90,13 @@ func (p *JIQAmnesia) Pick(env *Env, req *policies.Request) Choice {
 		p.stats.none++
 		return None()
 	}
-	a, ok := p.draw(env, none)
+	a, ok := p.table.draw(env, none)
 	if !ok { // nobody known: the list of discovery
 		p.stats.random++
 		return To(f.Ref(f.One(env.Rand)))
 	}
 	p.stats.fallback++
-	b, ok := p.draw(env, a)
+	b, ok := p.table.draw(env, a)
 	switch {
 	case !ok:
 		return To(p.table.ref(a))
@@ -126,12 +126,6 @@ func (p *JIQAmnesia) pop(env *Env) (policies.Ref, bool) {
 		}
 		p.stats.stale++
 	}
-}
-
-// draw samples a known replica by its weight, not the one given; what is met and
-// forgotten leaves the idle-queue, too.
-func (p *JIQAmnesia) draw(env *Env, not uint32) (uint32, bool) {
-	return p.table.draw(env, &p.queue, not)
 }
 
 // Heard implements Listener: rules 5 and 6. The flow core has dropped what is old.

@@ -37,7 +37,14 @@ func (p *JSQ) Pick(env *Env, _ *policies.Request) Choice {
 // draw per tie would cost more than the scan.
 func (p *JSQ) scan(env *Env) int {
 	f, lens, wire := env.Fleet, env.Truth.Lens(), env.Truth.InTransit()
-	load := func(i int) float64 { return (float64(lens[i]) + float64(wire[i])) / f.Weight(i) }
+	uniform := f.Uniform()
+	load := func(i int) float64 {
+		x := float64(int(lens[i]) + int(wire[i]))
+		if uniform {
+			return x
+		}
+		return x / f.Weight(i)
+	}
 	low, ties := math.Inf(1), 0
 	for i := range f.Len() {
 		switch x := load(i); {

@@ -239,3 +239,60 @@ func (h *bench) answerAll() {
 		todo = append(todo, h.out.List...)
 	}
 }
+
+func table(n int) *balance.Table { return &balance.Table{N: n} }
+
+// loaded gives a bench whose replicas have these numbers of own requests out.
+func loaded(t *testing.T, b balance.Balancer, out ...int) *bench {
+	t.Helper()
+	h := newBench(t, &scripted{Balancer: b}, table(len(out)), nil)
+	s, _ := h.fe.Balancer(0).(*scripted)
+	for id, n := range out {
+		s.force = id + 1
+		for range n {
+			require.Equal(t, id, h.to())
+		}
+	}
+	s.force = 0
+	return h
+}
+
+// scripted sends where it is told, else asks the balancer it holds.
+type scripted struct {
+	balance.Balancer
+	force int // ID + 1
+}
+
+func (s *scripted) Pick(env *balance.Env, r *policies.Request) balance.Choice {
+	if s.force > 0 {
+		return balance.To(policies.Ref{ID: uint32(s.force - 1)})
+	}
+	return s.Balancer.Pick(env, r)
+}
+
+// fixedTruth is an oracle with fixed columns.
+type fixedTruth struct {
+	lens, wire []uint16
+	shortest   int
+}
+
+func (f fixedTruth) Lens() []uint16 { return f.lens }
+
+func (f fixedTruth) InTransit() []uint16 { return f.wire }
+
+func (f fixedTruth) WorkLeft() []time.Duration { return make([]time.Duration, len(f.lens)) }
+
+func (f fixedTruth) Shortest(balance.Dice) int { return f.shortest }
+
+// paths are the pick counters of the bench's balancer.
+func paths(h *bench) map[string]uint64 {
+	var s balance.Stats
+	c, ok := h.fe.Balancer(0).(balance.Counted)
+	require.True(h.t, ok)
+	c.Stats(&s)
+	out := map[string]uint64{}
+	for _, p := range s.Paths {
+		out[p.Name] = p.N
+	}
+	return out
+}

@@ -12,6 +12,8 @@ type SmoothWRR struct {
 	seq     sequence
 	lost    []float64 // by ID: what failures have taken off the weight
 	ew      []float64 // by ID: effective weights of this pick
+	hurt    int       // replicas with something lost
+	fresh   bool      // ew is that of the whole fleet, nothing lost
 	started bool
 }
 
@@ -34,17 +36,35 @@ func (p *SmoothWRR) Pick(env *Env, _ *policies.Request) Choice {
 	return To(f.Ref(p.seq.next(f, p.ew)))
 }
 
-// weigh sets the effective weights and lets what failures took come back.
+// weigh sets the effective weights and lets what failures took come back. While
+// nothing is lost they stay what they are.
 func (p *SmoothWRR) weigh(f *Fleet) {
-	n := f.span()
-	p.lost, p.ew = extend(p.lost, n), extend(p.ew, n)
+	whole := f == &f.c.Fleet
+	if p.fresh && whole {
+		return
+	}
+	p.fresh = whole && p.hurt == 0
+	p.lost, p.ew = extend(p.lost, f.span()), extend(p.ew, f.span())
 	for i := range f.Len() {
 		id := f.Ref(i).ID
 		lost := p.lost[id]
 		p.ew[id] = max(0, f.Weight(i)-lost)
 		if lost > 0 { // after the reading, as nginx does: the pick still sees the loss
-			p.lost[id] = max(0, lost-1)
+			p.lose(id, max(0, lost-1))
 		}
+	}
+}
+
+// lose sets what a replica has lost.
+func (p *SmoothWRR) lose(id uint32, lost float64) {
+	was := p.lost[id]
+	p.lost[id] = lost
+	switch {
+	case was == 0 && lost > 0:
+		p.hurt++
+		p.fresh = false
+	case was > 0 && lost == 0:
+		p.hurt--
 	}
 }
 
@@ -62,18 +82,19 @@ func (p *SmoothWRR) Ended(env *Env, d Done) {
 	}
 	p.lost = extend(p.lost, f.span())
 	w := f.weightOf(d.Ref.ID) // by ID: the failure may have taken it off the fleet
-	p.lost[d.Ref.ID] = min(w, p.lost[d.Ref.ID]+w/float64(max(1, p.MaxFails)))
+	p.lose(d.Ref.ID, min(w, p.lost[d.Ref.ID]+w/float64(max(1, p.MaxFails))))
 }
 
 // Changed implements Members: a removed or restarted replica starts afresh, the
 // others keep their place in the sequence.
 func (p *SmoothWRR) Changed(_ *Env, c *Change) {
+	p.fresh = false
 	if c.Kind != ChangeAdded && c.Kind != ChangeRemoved {
 		return
 	}
 	p.seq.forget(c.Ref.ID)
 	if int(c.Ref.ID) < len(p.lost) {
-		p.lost[c.Ref.ID] = 0
+		p.lose(c.Ref.ID, 0)
 	}
 }
 
@@ -94,9 +115,11 @@ type sequence struct{ cw []float64 }
 // lowest ID on ties: the sequence is the definition) and charges it the sum.
 func (s *sequence) next(f *Fleet, ew []float64) int {
 	s.cw = extend(s.cw, f.span())
+	if f.dense == nil {
+		return s.whole(ew[:f.n])
+	}
 	best, bestID, sum := -1, uint32(0), 0.0
-	for i := range f.Len() {
-		id := f.Ref(i).ID
+	for i, id := range f.dense[:f.n] {
 		s.cw[id] += ew[id]
 		sum += ew[id]
 		if best < 0 || s.cw[id] > s.cw[bestID] || (s.cw[id] == s.cw[bestID] && id < bestID) {
@@ -105,6 +128,24 @@ func (s *sequence) next(f *Fleet, ew []float64) int {
 	}
 	if best >= 0 {
 		s.cw[bestID] -= sum
+	}
+	return best
+}
+
+// whole is next for a fleet in which every index is its ID.
+func (s *sequence) whole(ew []float64) int {
+	cw := s.cw[:len(ew)]
+	best, top, sum := -1, 0.0, 0.0
+	for i, w := range ew {
+		x := cw[i] + w
+		cw[i] = x
+		sum += w
+		if best < 0 || x > top {
+			best, top = i, x
+		}
+	}
+	if best >= 0 {
+		cw[best] = top - sum
 	}
 	return best
 }

@@ -1,0 +1,56 @@
+# taillab: `make` prints this list.
+
+GO      ?= go
+SECONDS ?= 10
+RACED   = ./policies/flow ./cmd/taillab/... ./reports ./workloads .
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race fuzz-short bench lint determinism scenarios golden-update page ci
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+build: ## the program, in bin/taillab
+	$(GO) build -o bin/taillab ./cmd/taillab
+
+demo: ## the demo scenario: table, gates and one HTML page below runs/
+	$(GO) run ./cmd/taillab run wechat-jiq
+
+test: ## go vet and every test
+	$(GO) vet ./...
+	$(GO) test ./...
+
+race: ## the packages that start goroutines, and what they call, under the race detector
+	$(GO) test -race $(RACED)
+
+fuzz-short: ## every fuzz test for SECONDS (10) each
+	@set -e; grep -rn '^func Fuzz' --include='*_test.go' . | sed 's/^\(.*\)\/[^/]*:[0-9]*:func \(Fuzz[A-Za-z0-9]*\).*/\1 \2/' | \
+	while read -r dir name; do echo "$$name in $$dir"; $(GO) test "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(SECONDS)s -fuzzminimizetime 1x | tail -n 1; done
+
+bench: ## benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./policies/... ./sim/... ./workloads ./reports
+
+lint: ## formatting and vet; golangci-lint where it is installed
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+
+determinism: ## the demo with 1, 2 and 5 parallel runs: every hash must be equal
+	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; $(GO) build -o $$d/taillab ./cmd/taillab; \
+	for j in 1 2 5; do $$d/taillab run wechat-jiq -q -j $$j -o $$d/runs --seeds 2 --set measure.requests=5000 --format json=$$d/$$j.json >/dev/null || test $$? -eq 1; \
+	grep _hash $$d/$$j.json > $$d/$$j; test -s $$d/$$j; done; \
+	diff $$d/1 $$d/2; diff $$d/1 $$d/5; echo "$$(grep -c result_hash $$d/1) result hashes, identical with 1, 2 and 5 jobs"
+
+scenarios: ## check every scenario that ships with the program or its examples
+	$(GO) run ./cmd/taillab check $$($(GO) run ./cmd/taillab list scenarios | sed 's/ .*//' | grep -vx trace) # trace needs a file
+	$(GO) run ./examples/policy check examples/policy/study.yaml
+
+golden-update: ## rewrite golden files; read the diff before you commit it
+	$(GO) test ./scenarios ./reports/chart ./reports/render -update
+	UPDATE=1 $(GO) test .
+
+page: ## the HTML report in a headless Chromium; skipped where there is none
+	@.ci/page
+
+ci: ## everything that CI checks
+	.ci/run
