@@ -24,8 +24,7 @@ race: ## the packages that start goroutines, and what they call, under the race 
 	$(GO) test -race $(RACED)
 
 fuzz-short: ## every fuzz test for SECONDS (10) each
-	@set -e; grep -rn '^func Fuzz' --include='*_test.go' . | sed 's/^\(.*\)\/[^/]*:[0-9]*:func \(Fuzz[A-Za-z0-9]*\).*/\1 \2/' | \
-	while read -r dir name; do echo "$$name in $$dir"; $(GO) test "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(SECONDS)s -fuzzminimizetime 1x | tail -n 1; done
+	@.ci/fuzz $(SECONDS)
 
 bench: ## benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./policies/... ./sim/... ./workloads ./reports
