@@ -27,7 +27,7 @@ type Description struct {
 	Family     string      `json:"family"`
 	About      string      `json:"about"`
 	Source     string      `json:"source"`
-	Flags      []string    `json:"flags"` // oracle, shared, reporter
+	Flags      []string    `json:"flags"` // oracle, shared, reporter, decorator
 	Parameters []Parameter `json:"parameters"`
 	Example    string      `json:"example"` // YAML
 }
@@ -41,10 +41,14 @@ func Describe(e policies.Entry) Description {
 	}
 	if v.Kind() == reflect.Struct {
 		for _, f := range fieldsOf(v.Type()) {
-			out.Parameters = append(out.Parameters, Parameter{
+			p := Parameter{
 				Name: f.name, Type: typeName(f.kind), Default: plainValue(v.FieldByIndex(f.index)),
 				Range: rangeText(f), About: f.tag.Get("about"), Required: f.tag.Get("required") == "true",
-			})
+			}
+			if f.kind == innerType {
+				p.Default = yamlText(p)
+			}
+			out.Parameters = append(out.Parameters, p)
 		}
 	}
 	out.Example = example(out)
@@ -62,6 +66,9 @@ func flagsOf(p any) []string {
 	}
 	if _, ok := p.(balance.Halved); ok {
 		out = append(out, "reporter")
+	}
+	if _, ok := p.(balance.Wrapper); ok {
+		out = append(out, "decorator")
 	}
 	return out
 }

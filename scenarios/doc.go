@@ -6,6 +6,9 @@
 // It runs nothing, draws nothing and prints nothing but code frames. YAML is
 // imported here and nowhere else.
 //
+// A targets file, which names the real backends of a live run, is read here, too:
+// LoadTargets. CheckLive says what of a plan cannot run live.
+//
 // Start with Load. A file becomes a tree of nodes (node.go), `--set` and swept
 // axes are laid over it (override.go), decoders walk it key by key (decoder.go
 // and one file per block), and expand.go makes the cells. The keys themselves

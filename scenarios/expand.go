@@ -65,7 +65,12 @@ func (l *loader) cells(d *draft, p point, combo []int) {
 		base.Axes[a.name] = axisValue(p.values[i])
 	}
 	for i, s := range d.services {
-		base.Balancers = append(base.Balancers, s.balance[combo[i]].Policy)
+		p := s.balance[combo[i]].Policy
+		if at := s.balance[combo[i]].n; at != nil {
+			p.place = at.place()
+		}
+		p.place.Path = s.balance[combo[i]].path
+		base.Balancers = append(base.Balancers, p)
 	}
 	base.name(d.services, combo)
 	c := d.setup.Workload

@@ -185,6 +185,10 @@ func (l *loader) point(top block) draft {
 		l.compile(&d)
 	}
 	d.setup.Measure = d.measure.Measure
+	d.setup.Live = l.live(top)
+	if len(d.services) > 0 {
+		l.checkArms(top.n, d.setup.Live.Arms, d.services)
+	}
 	return d
 }
 

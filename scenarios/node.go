@@ -50,6 +50,15 @@ type text struct {
 	name  string
 	flag  bool
 	lines []string
+	holds string // what the file is called in problems; "" = scenario
+}
+
+// what is the kind of file in words.
+func (t *text) what() string {
+	if t.holds != "" {
+		return t.holds
+	}
+	return "scenario"
 }
 
 // place is the problem-to-be at the node: the text to underline.
@@ -90,7 +99,7 @@ func parse(src *text, data []byte, ps *problemList) *node {
 	var doc, next yaml.Node
 	switch err := loader.Load(&doc); {
 	case errors.Is(err, io.EOF) || err == nil && emptyDocument(&doc):
-		ps.add(Problem{File: src.name, Line: 1, Column: 1, EndColumn: 2, Message: "the scenario is empty", Hint: "taillab init writes one to start from"})
+		ps.add(Problem{File: src.name, Line: 1, Column: 1, EndColumn: 2, Message: "the " + src.what() + " is empty", Hint: emptyHint(src)})
 		return nil
 	case err != nil:
 		ps.add(syntaxProblem(src, err))
@@ -103,7 +112,7 @@ func parse(src *text, data []byte, ps *problemList) *node {
 		return nil
 	default:
 		ps.add(Problem{File: src.name, Line: next.Line, Column: 1, EndColumn: 4,
-			Message: "a second document begins here: a file holds one scenario", Hint: "put it into a file of its own"})
+			Message: "a second document begins here: a file holds one " + src.what(), Hint: "put it into a file of its own"})
 	}
 	b := builder{src: src, ps: ps}
 	root := b.build(doc.Content[0], nil, 1, nil)
@@ -111,6 +120,13 @@ func parse(src *text, data []byte, ps *problemList) *node {
 		return nil
 	}
 	return root
+}
+
+func emptyHint(src *text) string {
+	if src.holds != "" {
+		return "it begins with version: 1"
+	}
+	return "taillab init writes one to start from"
 }
 
 func emptyDocument(doc *yaml.Node) bool {
@@ -121,7 +137,7 @@ func emptyDocument(doc *yaml.Node) bool {
 func readable(src *text, data []byte, ps *problemList) bool {
 	if len(data) > maxFileBytes {
 		ps.add(Problem{File: src.name, Line: 1, Column: 1, EndColumn: 2,
-			Message: fmt.Sprintf("the file has %d bytes: a scenario has at most 1 MiB", len(data)), Hint: "keep traces and tables in files of their own"})
+			Message: fmt.Sprintf("the file has %d bytes: a %s has at most 1 MiB", len(data), src.what()), Hint: "keep traces and tables in files of their own"})
 		return false
 	}
 	for i, l := range src.lines {
@@ -253,7 +269,7 @@ func (b *builder) scalar(n *node, y *yaml.Node) {
 		n.kind = nullNode
 	}
 	if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!str" {
-		b.ps.at(n, "", "remove it", "the tag %s is not used in scenarios", y.Tag)
+		b.ps.at(n, "", "remove it", "the tag %s is not used in %ss", y.Tag, b.src.what())
 	}
 	n.quoted = n.quoted || y.Style&yaml.TaggedStyle != 0 && y.Tag == "!!str"
 }

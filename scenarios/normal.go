@@ -31,6 +31,7 @@ type normalSetup struct {
 	Trace     *normalTrace    `json:"trace,omitempty"`
 	Faults    []any           `json:"faults"`
 	Measure   any             `json:"measure"`
+	Live      any             `json:"live,omitempty"` // nil = the default
 }
 
 type normalService struct {
@@ -38,6 +39,7 @@ type normalService struct {
 	Groups    []any  `json:"groups"`
 	Network   any    `json:"network"`
 	Discovery any    `json:"discovery"`
+	Reporter  string `json:"reporter,omitempty"`
 }
 
 // normalTrace tells files with the same name apart.
@@ -97,11 +99,16 @@ func normaliseSetup(c *Cell) normalSetup {
 		m := s.Workload.Moments()
 		n.Trace = &normalTrace{Rows: t.Len(), SpanNS: int64(t.Span()), Input: m.Input, Output: m.Output, InputSq: m.InputSq}
 	}
+	live := s.Live
+	live.Tape = true // decides no result
+	if !reflect.DeepEqual(live, DefaultLive()) {
+		n.Live = tree(live)
+	}
 	for _, f := range s.Faults {
 		n.Faults = append(n.Faults, tree(f))
 	}
 	for _, svc := range s.Services {
-		out := normalService{Name: svc.Name, Network: tree(svc.Network), Discovery: tree(svc.Discovery)}
+		out := normalService{Name: svc.Name, Network: tree(svc.Network), Discovery: tree(svc.Discovery), Reporter: svc.Reporter}
 		for _, g := range svc.Groups {
 			out.Groups = append(out.Groups, map[string]any{
 				"replicas": g.Replicas, "gpu": g.Preset, "speed": g.Speed, "weight": g.Weight, "labels": g.Labels,

@@ -47,6 +47,8 @@ type Policy struct {
 	Type   string
 	Params map[string]any
 	Make   func() balance.Balancer
+
+	place Problem // where it stands: a problem to be, without message
 }
 
 // Setup is what all policies and loads at one point of the other axes share.
@@ -56,6 +58,7 @@ type Setup struct {
 	Workload  *workloads.Compiled
 	Faults    []Fault
 	Measure   Measure
+	Live      Live
 
 	spec workloads.Spec // what Workload was compiled from, for the plan's hash
 }
@@ -66,6 +69,9 @@ type Service struct {
 	Groups    []Group // replicas are numbered group after group
 	Network   Network
 	Discovery Discovery
+	Reporter  string // where replica halves run live; "" = not said: the replica where it can
+
+	reporterAt Problem // where Reporter stands: a problem to be, without message
 }
 
 // Group is replicas of one kind.

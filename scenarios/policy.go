@@ -85,11 +85,11 @@ func (d *decoder) policy(n *node, path, family string, cat catalog) (policyDraft
 		}
 	}
 	before := len(d.ps.list)
-	p := d.configure(entry, n, path)
+	p := d.configure(entry, n, path, levels{cat: cat})
 	out.Params = ParamsOf(p)
 	out.Make = func() balance.Balancer {
 		var none problemList
-		b, _ := (&decoder{&none}).configure(entry, n, path).(balance.Balancer)
+		b, _ := (&decoder{&none}).configure(entry, n, path, levels{cat: cat}).(balance.Balancer)
 		return b
 	}
 	if _, ok := p.(balance.Balancer); !ok && family == "balance" {
@@ -110,7 +110,8 @@ func (d *decoder) checkLabel(n *node, path string) {
 }
 
 // configure decodes the parameters onto a fresh prototype and lets it check them.
-func (d *decoder) configure(entry policies.Entry, n *node, path string) any {
+// What stands outside it decides what it may be.
+func (d *decoder) configure(entry policies.Entry, n *node, path string, outside levels) any {
 	p := entry.New()
 	v := reflect.ValueOf(p)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -121,7 +122,7 @@ func (d *decoder) configure(entry policies.Entry, n *node, path string) any {
 	}
 	before := len(d.ps.list)
 	if n.kind == mapNode {
-		d.fill(n, path, entry.Name, v.Elem(), "name", "as")
+		d.fill(n, path, entry.Name, v.Elem(), outside.own(p)...)
 	} else {
 		for _, f := range fieldsOf(v.Elem().Type()) {
 			if f.tag.Get("required") == "true" {
@@ -134,6 +135,7 @@ func (d *decoder) configure(entry policies.Entry, n *node, path string) any {
 			d.policyProblem(n, path, entry.Name, q)
 		}
 	}
+	d.inner(n.get("inner"), join(path, "inner"), p, outside.with(entry.Name, p)) // last: its problems are its own
 	return p
 }
 
@@ -181,21 +183,35 @@ func (d *decoder) checkTables(s *serviceDraft) {
 		if p.Make == nil || p.n == nil {
 			continue
 		}
-		c, ok := p.Make().(balance.TableChecker)
-		if !ok {
-			continue
-		}
-		if table == nil {
-			table = s.Table()
-		}
-		list := c.CheckTable(table)
-		for i, q := range list {
-			if i == 1 { // one line each for a fleet of thousands helps nobody
-				d.ps.at(find(p.n, q.Path), join(p.path, q.Path), "", "%s: and %d more like this", p.Type, len(list)-i)
+		at, path := p.n, p.path
+		for b := p.Make(); b != nil; at, path = at.get("inner"), join(path, "inner") {
+			if table == nil {
+				table = s.Table()
+			}
+			d.checkTable(b, at, path, table)
+			w, ok := b.(balance.Wrapper)
+			if !ok || at.get("inner") == nil {
 				break
 			}
-			d.policyProblem(p.n, p.path, p.Type, q)
+			b = w.Unwrap().Bal
 		}
+	}
+}
+
+// checkTable lets one policy see the fleet's labels.
+func (d *decoder) checkTable(b balance.Balancer, n *node, path string, table *balance.Table) {
+	c, ok := b.(balance.TableChecker)
+	if !ok {
+		return
+	}
+	name := policyName(n)
+	list := c.CheckTable(table)
+	for i, q := range list {
+		if i == 1 { // one line each for a fleet of thousands helps nobody
+			d.ps.at(find(n, q.Path), join(path, q.Path), "", "%s: and %d more like this", name, len(list)-i)
+			break
+		}
+		d.policyProblem(n, path, name, q)
 	}
 }
 

@@ -19,6 +19,11 @@ func Print(w io.Writer, problems []Problem, sources []Source, width int, color b
 	for _, s := range sources {
 		texts[s.Name] = newText(s)
 	}
+	for _, p := range problems {
+		if p.secret {
+			texts[p.File].hide(p)
+		}
+	}
 	shown := map[string]int{}
 	for i, p := range problems {
 		file := p.File
@@ -33,6 +38,19 @@ func Print(w io.Writer, problems []Problem, sources []Source, width int, color b
 	}
 }
 
+// hide blanks what a problem underlines: a secret in a file stays out of logs.
+// A text that runs on is hidden to the end of its first line.
+func (t *text) hide(p Problem) {
+	if t == nil || p.Line < 1 || p.Line > len(t.lines) {
+		return
+	}
+	line := []rune(t.lines[p.Line-1])
+	for i := max(p.Column-1, 0); i < min(p.EndColumn-1, len(line)); i++ {
+		line[i] = '*'
+	}
+	t.lines[p.Line-1] = string(line)
+}
+
 func frame(w io.Writer, p Problem, t *text, width int, color bool) {
 	paint := func(code, s string) string {
 		if !color || s == "" {
@@ -40,7 +58,7 @@ func frame(w io.Writer, p Problem, t *text, width int, color bool) {
 		}
 		return "\x1b[" + code + "m" + s + "\x1b[0m"
 	}
-	fmt.Fprintln(w, paint("1", p.where())+paint("31", p.Message))
+	fmt.Fprintln(w, paint("1", p.where())+paint("31", p.Sentence()))
 	margin := "    "
 	if t != nil && p.Line >= 1 && p.Line <= len(t.lines) {
 		number := fmt.Sprintf("%4d", p.Line)

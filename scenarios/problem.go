@@ -15,15 +15,27 @@ type Problem struct {
 	Path      string `json:"path"`       // key path, e.g. "fleet.replicas"
 	Message   string `json:"message"`
 	Hint      string `json:"hint"`
+
+	ofPath bool // see Sentence
+	secret bool // what is underlined must not be shown
 }
 
 // Error is the problem on one line.
 func (p Problem) Error() string {
-	s := p.where() + p.Message
+	s := p.where() + p.Sentence()
 	if p.Hint != "" {
 		s += " (" + p.Hint + ")"
 	}
 	return s
+}
+
+// Sentence is the message as it stands alone: some messages go on where the path
+// ends, such as "is empty".
+func (p Problem) Sentence() string {
+	if p.ofPath {
+		return p.Path + " " + p.Message
+	}
+	return p.Message
 }
 
 func (p Problem) where() string {
@@ -74,4 +86,25 @@ func (l *problemList) sorted() []Problem {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return l.list
+}
+
+// ofPath reports a problem whose message goes on where its path ends.
+func (l *problemList) ofPath(n *node, path, hint, format string, args ...any) {
+	p := n.place()
+	p.Path, p.Hint, p.Message, p.ofPath = path, hint, fmt.Sprintf(format, args...), path != ""
+	l.add(p)
+}
+
+// secret reports a problem at a text that must not be shown.
+func (l *problemList) secret(n *node, path, hint, message string) {
+	p := n.place()
+	p.Path, p.Hint, p.Message, p.secret = path, hint, message, true
+	l.add(p)
+}
+
+// secretOf is both.
+func (l *problemList) secretOf(n *node, path, hint, message string) {
+	p := n.place()
+	p.Path, p.Hint, p.Message, p.ofPath, p.secret = path, hint, message, path != "", true
+	l.add(p)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"taillab/policies/balance"
 	"taillab/sim/gpu"
 )
 
@@ -24,6 +25,7 @@ type field struct {
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
+	innerType    = reflect.TypeFor[balance.Inner]()
 	nanosType    = reflect.TypeFor[gpu.Nanos]()
 )
 
@@ -280,6 +282,8 @@ func typeName(t reflect.Type) string {
 	switch {
 	case t == durationType || t == nanosType:
 		return "duration"
+	case t == innerType:
+		return "policy"
 	case t.Kind() == reflect.Bool:
 		return "bool"
 	case t.Kind() == reflect.String:
@@ -305,6 +309,8 @@ func plainValue(v reflect.Value) any {
 		return durationText(time.Duration(v.Int()))
 	case v.Type() == nanosType:
 		return v.Interface().(gpu.Nanos).String()
+	case v.Type() == innerType:
+		return innerParams(v)
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:

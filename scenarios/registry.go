@@ -27,7 +27,8 @@ func Keys() []Key {
 	out = append(out, traceKeys()...)
 	out = append(out, fleetKeys()...)
 	out = append(out, serviceKeys()...)
-	return append(out, runKeys()...)
+	out = append(out, runKeys()...)
+	return append(out, liveKeys()...)
 }
 
 // registered is the list of keys, made once.
@@ -91,7 +92,7 @@ func topKeys() []Key {
 		key("about", "string", `""`, "", "what the scenario shows"),
 		key("allow_overload", "bool", "false", "", "permits a load of 1 or more"),
 		key("allow_closed", "bool", "false", "", "permits open-loop gates on closed-loop arrivals"),
-	}, later("quota", "cluster", "live")...)
+	}, later("quota", "cluster")...)
 }
 
 func workloadKeys() []Key {
@@ -189,11 +190,12 @@ func serviceKeys() []Key {
 		key("S.discovery.misses", "int", "3", "≥ 1", "missed health checks in a row"),
 		key("S.policies.balance", "policy", "random", "taillab list policies", "where a request goes; a list is swept"),
 		key("S.policies.autoscale", "policy", "none", "none", "how many replicas there should be"),
+		key("S.reporter", "enum", "not said", "replica agent inferred", "where a policy's replica half runs live; the targets file wins; inferred with one front end"),
 		key("policies.quota", "policy", "none", "none", "whether a request may go now"),
 		key("policies.share", "policy", "fcfs", "fcfs", "order of those that wait for quota"),
 		key("policies.graph", "policy", "none", "none", "what runs next in a request graph"),
 		key("policies.schedule", "policy", "none", "none", "which node a pod gets"),
-	}, later("S.hold", "S.reporter")...)
+	}, later("S.hold")...)
 }
 
 func runKeys() []Key {
@@ -217,8 +219,27 @@ func runKeys() []Key {
 		key("measure.slo.latency", "duration", "none", "> 0", "goodput counts requests within all of slo"),
 		key("measure.slo.ttft", "duration", "none", "> 0", "time to the first token"),
 		key("measure.slo.tpot", "duration", "none", "> 0", "time per output token"),
-		key("measure.tape", "on or off", "off", "", "record every policy call"),
+		key("measure.tape", "on or off", "off; live on", "", "record every policy call"),
 		key("measure.transient", "bool", "false", "", "no steady state: forbids latency gates"),
 		key("gates[]", "string", "none", "", "pass or fail rules"),
-	}, later("measure.precision", "measure.max_seeds", "measure.live")...)
+	}, later("measure.precision", "measure.max_seeds")...)
+}
+
+// liveKeys say how real backends are driven and what makes that measurement sound.
+func liveKeys() []Key {
+	return append([]Key{
+		key("measure.live.arms", "list of labels", "none: one run per policy", "≥ 2", "policies that take turns on the same backends; the first is the reference"),
+		key("measure.live.blocks", "int", "6", "≥ 6", "pairs of blocks"),
+		key("measure.live.block", "duration", "max(5s, 20 × P99)", "≥ 5s", "length of a block"),
+		key("measure.live.repeats", "int", "1", "1…10,000", "whole runs"),
+		key("live.pacing", "enum", "auto", "auto coarse fine", "how the sender waits: by sleeping, or by a kernel timer"),
+		key("live.warm", "int or off", "expected in flight", "16…1,000,000", "connections opened per backend before the run"),
+		key("live.max_in_flight", "int", "min(16,384, 0.4 × open files allowed)", "1…1,000,000", "beyond it a request is not sent"),
+		key("live.stale_after", "duration", "5 periods", "> 0", "age at which a load report counts as unknown"),
+		key("live.validity.sent", "share", "99.5%", "(0, 1]", "least share of the schedule that was sent"),
+		key("live.validity.lag", "duration or share of the P50", "max(1ms, 5% of P50)", "> 0", "most P99 of the lag between intended and sent"),
+		key("live.validity.cpu", "share", "80%", "(0, 1]", "most of the driver's cores"),
+		key("live.validity.not_sent", "share", "0.1%", "[0, 1]", "most requests that met max_in_flight"),
+		key("live.validity.steal", "share", "20%", "[0, 1]", "most of the host that others took"),
+	}, later("live.telemetry", "live.actuator", "live.emulator")...)
 }

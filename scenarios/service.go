@@ -95,6 +95,11 @@ func (d *decoder) service(b block, path, name string, demand bool, cat catalog) 
 	}
 	s.Network = d.network(b.get("network"), b.at("network"))
 	s.Discovery = d.discovery(b.get("discovery"), b.at("discovery"))
+	b.enum("reporter", &s.Reporter, ReporterReplica, ReporterAgent, ReporterInferred)
+	if n := b.get("reporter"); n != nil {
+		s.reporterAt = n.place()
+		s.reporterAt.Path = b.at("reporter")
+	}
 	registered := "S.policies"
 	if path == "" {
 		registered = "policies"

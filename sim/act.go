@@ -71,7 +71,11 @@ func (l *lab) deliver(i uint32) {
 	}
 	for _, f := range c.fails {
 		if l.roll(f.share) {
+			if f.answers {
+				l.passed(i)
+			}
 			l.fail(i, f.outcome)
+			l.ride()
 			return
 		}
 	}
@@ -88,6 +92,24 @@ func (l *lab) deliver(i uint32) {
 	}
 	l.happened(int(a.svc), r)
 	l.arm(int(a.svc), r, due)
+}
+
+// passed tells the replica half of a request that is answered with an error: it came
+// and went, and the replica is as idle as before.
+func (l *lab) passed(i uint32) {
+	a := l.atts[i]
+	s, r, id := &l.svcs[a.svc], a.ref.ID, l.reqs[a.req].id
+	if s.half == nil {
+		return
+	}
+	s.passing = 1 // its load includes the request
+	if s.half.Wants(balance.ReplicaAccepted) {
+		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: a.front, Req: id})
+	}
+	s.passing = 0
+	if s.half.Wants(balance.ReplicaFinished) {
+		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: a.front, Req: id})
+	}
 }
 
 // factor is the request's noise under the model of replica r.
@@ -183,6 +205,11 @@ func (l *lab) left(svc int, r, i uint32, class policies.Outcome) {
 		l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: a.front, Req: l.reqs[a.req].id})
 	}
 	l.answer(i)
+	l.ride()
+}
+
+// ride delivers the reports that came with a response.
+func (l *lab) ride() {
 	for _, e := range l.riders {
 		l.reported(e)
 	}

@@ -194,7 +194,7 @@ func (l *lab) faultReplica(i int, f *scenarios.Fault, svc int, r uint32, begin b
 // fail adds or removes a fault that answers a share of the requests.
 func (c *condition) fail(i int, f *scenarios.Fault, begin bool) {
 	if begin {
-		c.fails = append(c.fails, failing{i, f.Share, outcomeOf(f)})
+		c.fails = append(c.fails, failing{i, f.Share, outcomeOf(f), f.Kind == scenarios.FaultError})
 		return
 	}
 	for k := range c.fails {

@@ -3,6 +3,8 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +35,7 @@ func everyPolicy(n int) map[string]func() balance.Balancer {
 	out["static"] = with("static", func(s *balance.Static) { s.Capacity = capacity })
 	out["p2c probed"] = with("p2c", func(p *balance.P2C) { p.Load = "probed" })
 	out["jiq sq p2c"] = with("jiq", func(j *balance.JIQ) { j.Reporting, j.Fallback, j.FallbackLoad = "sq", "p2c", "probed" })
+	maps.Copy(out, decorated())
 	out["board sample"] = with("board", func(b *balance.Board) { b.Mode, b.Optimistic, b.Phase = "sample", true, "random" })
 	return out
 }
@@ -91,14 +94,14 @@ func fresh(stream string, c *scenarios.Cell, seed uint64) flow.Replayed {
 	}
 	var k int
 	_, _ = fmt.Sscanf(stream, "frontend/%d", &k)
-	if _, shared := b.(balance.Shared); shared {
+	if _, shared := balance.Inside[balance.Shared](b); shared {
 		k, m = 0, 1
 	}
 	truth := &flow.TapedTruth{}
 	svc := flow.Service{Name: "main", Balancer: b, Table: cfg.Table(), Period: cfg.Discovery.Period,
 		Detect: detection(cfg.Discovery.Detect), Dice: chance.NewDice(seed, fmt.Sprintf("balance/main/%d", k))}
 	r := flow.Replayed{}
-	if _, oracle := b.(balance.Oracle); oracle {
+	if _, oracle := balance.Inside[balance.Oracle](b); oracle {
 		svc.Truth, r.Truth = truth, truth
 	}
 	r.FrontEnd = flow.New(flow.Config{Index: k, Count: m, Services: []flow.Service{svc}})
@@ -135,9 +138,9 @@ func TestConservationUnderFaults(t *testing.T) {
 	t.Parallel()
 	all := everyPolicy(6)
 	var names []string
-	for _, e := range append(balance.Catalog().Names("balance"), "p2c probed", "jiq sq p2c", "board sample") {
-		names = append(names, e)
-	}
+	names = append(names, balance.Catalog().Names("balance")...)
+	names = append(names, "p2c probed", "jiq sq p2c", "board sample")
+	names = append(names, slices.Sorted(maps.Keys(decorated()))...)
 	kinds := []string{scenarios.FaultCrash, scenarios.FaultFreeze, scenarios.FaultSlow, scenarios.FaultDrop,
 		scenarios.FaultDelay, scenarios.FaultError, scenarios.FaultRefuse, scenarios.FaultReset}
 	rapid.Check(t, func(rt *rapid.T) {

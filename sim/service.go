@@ -33,6 +33,7 @@ type service struct {
 	request, response, report, probe, membership, ask link
 
 	inside, running, sent, up int
+	passing                   int // requests that the replica at hand answers with an error now
 }
 
 // condition is what faults have done to a replica.
@@ -56,6 +57,7 @@ type failing struct {
 	fault   int
 	share   float64
 	outcome policies.Outcome
+	answers bool // the replica sees the request and answers it
 }
 
 func (l *lab) addService(i int) error {
@@ -98,11 +100,11 @@ func (l *lab) addService(i int) error {
 func (l *lab) addPolicy(i int) {
 	c, s := l.rep.Cell, &l.svcs[i]
 	b := c.Balancers[i].Make()
-	_, s.shared = b.(balance.Shared)
-	if _, oracle := b.(balance.Oracle); oracle {
+	_, s.shared = balance.Inside[balance.Shared](b)
+	if _, oracle := balance.Inside[balance.Oracle](b); oracle {
 		s.truth = newColumn(s)
 	}
-	if _, ok := b.(balance.Halved); ok {
+	if _, ok := balance.Inside[balance.Halved](b); ok {
 		dice := replicaDice(s.name, s.pool.Len(), l.rep.Seed)
 		var t *flow.Tape
 		if c.Setup.Measure.Tape {
@@ -152,5 +154,5 @@ func (s *service) connect(seed uint64) (err error) {
 func (s *service) loadOf(r uint32) balance.Load {
 	running, queued := s.pool.Load(r)
 	room := s.pool.Free(r) * s.pool.Model(r).MaxBatch()
-	return balance.Load{Running: int32(running), Queued: int32(queued), Slots: int32(running + room)}
+	return balance.Load{Running: int32(running), Queued: int32(queued + s.passing), Slots: int32(running + room)}
 }

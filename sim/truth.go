@@ -79,6 +79,9 @@ type truth struct {
 	now   func() time.Duration
 }
 
+// Look implements balance.TruthView: a decorator shows the oracle another fleet.
+func (t *truth) Look(f *balance.Fleet) { t.fleet = f }
+
 // Lens implements balance.Truth.
 func (t *truth) Lens() []uint16 { return t.gather(t.s.truth.lens) }
 
@@ -112,7 +115,7 @@ func (t *truth) Shortest(r balance.Dice) int {
 	if n == 0 {
 		return -1
 	}
-	if c.equal && n == len(c.order) {
+	if c.equal && n == len(c.order) && f.Uniform() {
 		low := c.exact[c.order[0]]
 		ties := int(c.start[low+1] - c.start[low])
 		k := 0

@@ -43,5 +43,15 @@ func Catalog() policies.Catalog {
 					InsertChoices: 2, AskTimeout: askTimeout, DispatcherSample: "distinct", Pop: "fifo", Withdraw: true,
 					Retention: "exp", Cut: 3, FallbackProbe: "live", HeartbeatTo: 1}
 			}).From("DataFun 2023, a published talk on WeChat's dispatching; details reconstructed"),
+		policies.Of("retry", "sends a failed request once more, to a replica not tried yet, within a budget",
+			func() Balancer { return newRetry() }).From("full jitter: the AWS builders' library; budgets: twitter/finagle"),
+		policies.Of("hedge", "sends a copy to another replica when no answer has come in time; the first one wins",
+			func() Balancer { return newHedge() }).From("Dean and Barroso 2013"),
+		policies.Of("outlier", "ejects replicas that fail more than the others, for a time",
+			func() Balancer { return newOutlier() }).From("code: grpc/grpc-go; Envoy documentation"),
+		policies.Of("panic", "takes all replicas as candidates when too few are available",
+			func() Balancer { return newPanic() }).From("Envoy documentation"),
+		policies.Of("slow-start", "gives a new replica a growing part of its weight",
+			func() Balancer { return newSlowStart() }).From("Envoy documentation"),
 	}
 }

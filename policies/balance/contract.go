@@ -150,6 +150,9 @@ type Truth interface {
 	Shortest(r Dice) int
 }
 
+// TruthView is a Truth whose columns follow the view that a decorator lends.
+type TruthView interface{ Look(f *Fleet) }
+
 // Dice is the part of *rand.Rand that an oracle's tie draw needs.
 type Dice interface{ Uint64() uint64 }
 

@@ -66,8 +66,9 @@ func (e *Env) Resolve(req uint64, c Choice) { e.host.Resolve(req, c) }
 // with Later the request stays open until Resolve.
 func (e *Env) Retry(req uint64, c Choice) { e.host.Retry(req, c) }
 
-// Hedge sends a copy of an open request to a further replica; c says what happens
-// to the attempts that lose.
+// Hedge sends a copy of an open request to a further replica; once one attempt has
+// answered, the flow core cancels the others as c says. It does nothing when the
+// client has left.
 func (e *Env) Hedge(req uint64, r policies.Ref, c CancelMode) { e.host.Hedge(req, r, c) }
 
 // Cancel gives up one attempt of an open request.

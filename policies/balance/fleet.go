@@ -49,6 +49,7 @@ type Fleet struct {
 	maxW    float64   // an upper bound of the weights
 	sumW    float64
 	sick    int // eligible replicas that are not Healthy
+	ejected int // replicas of the book's fleet that Eject has taken out of this view
 }
 
 // Len is the number of eligible replicas.

@@ -55,30 +55,3 @@ func (s *Subs) Mask() Mask {
 	}
 	return m
 }
-
-// Inner is embedded by a decorator: it holds the decorated balancer with its
-// interfaces asserted once and this level's own Env. What a decorator does not
-// handle it passes on as d.Inner.Pick(e, req), d.Inner.Ended(e, done) …
-type Inner struct {
-	Subs
-	env *Env
-}
-
-// Wrap sets the decorated balancer.
-func (in *Inner) Wrap(b Balancer) { in.Subs = Subscribe(b) }
-
-// Unwrap returns the level below, for the flow core, which delivers Woke only to
-// the level that asked.
-func (in *Inner) Unwrap() *Inner { return in }
-
-// Wrapper is implemented by embedding Inner.
-type Wrapper interface{ Unwrap() *Inner }
-
-// Bind gives the level below its own persistent Env; the flow core calls it.
-func (in *Inner) Bind(env *Env) { in.env = env }
-
-// With returns the level's Env for a call at the time of env, with another view.
-func (in *Inner) With(env *Env, f *Fleet) *Env {
-	in.env.Now, in.env.Fleet, in.env.Truth = env.Now, f, env.Truth
-	return in.env
-}

@@ -2,15 +2,16 @@ package balance
 
 import "taillab/policies"
 
-// maxViews bounds how many views may be alive in one call.
-const maxViews = 8
+// maxViews bounds how many views may be alive in one call: each level of decorators
+// makes a few, and what they send makes the levels look again.
+const maxViews = 16
 
 // view takes the next scratch Fleet, with room for every known replica.
 func (f *Fleet) view() *Fleet {
 	b := f.c
 	v := &b.views[b.nextView%maxViews]
 	b.nextView++
-	v.c, v.n, v.sick, v.sumW = b, 0, 0, 0
+	v.c, v.n, v.sick, v.sumW, v.ejected = b, 0, 0, 0, f.ejected
 	v.weights, v.maxW = f.weights, f.maxW
 	v.dense = grow(v.dense, b.t.N)
 	v.pos = grow(v.pos, b.t.N)
@@ -50,12 +51,23 @@ func (f *Fleet) Without(refs []policies.Ref) *Fleet {
 	})
 }
 
-// Eject is Without, for replicas that a decorator holds to be outliers.
-func (f *Fleet) Eject(refs []policies.Ref) *Fleet { return f.Without(refs) }
+// Eject is Without, for replicas that a decorator holds to be outliers: panic counts
+// them as not available, unlike those that a request has merely tried. The refs must
+// be distinct.
+func (f *Fleet) Eject(refs []policies.Ref) *Fleet {
+	v := f.Without(refs)
+	for _, r := range refs {
+		if f.c.Fleet.Index(r) >= 0 {
+			v.ejected++
+		}
+	}
+	return v
+}
 
 // Widen is every known replica that is not draining, ejected and down ones too.
 func (f *Fleet) Widen() *Fleet {
 	v := f.view()
+	v.ejected = 0
 	for id := range uint32(f.c.t.N) {
 		if (f.c.state == nil || f.c.state[id] == stateUp) && v.weightOf(id) > 0 {
 			v.put(id)

@@ -84,14 +84,16 @@ const (
 
 // cold is what only requests of policies that subscribe to something need.
 type cold struct {
-	req   policies.Request
-	tries []try
+	req    policies.Request
+	tries  []try
+	losers balance.CancelMode // what happens to the other attempts once one has answered
 }
 
 type try struct {
 	ref  policies.Ref
 	sent time.Duration
 	out  bool
+	lost balance.CancelMode // how its end was asked for
 }
 
 // New makes a front end. It panics when a service's balancer needs what the host
@@ -174,11 +176,15 @@ func (f *FrontEnd) Ended(now time.Duration, e End, out *Actions) {
 		in.markDown(a.Ref)
 	}
 	s.out--
-	if e.Outcome == policies.OK && s.won == 0 {
+	first := e.Outcome == policies.OK && s.won == 0
+	if first {
 		s.won = e.N + 1
 	}
 	if s.flags&flagTracked != 0 {
 		f.cold[e.Slot].tries[e.N].out = false
+	}
+	if first && s.out > 0 {
+		f.cancelLosers(in, e.Slot)
 	}
 	if in.subs.Attempts != nil {
 		if s.out == 0 && s.won == 0 {
@@ -192,6 +198,13 @@ func (f *FrontEnd) Ended(now time.Duration, e End, out *Actions) {
 		f.close(e.Slot, e.Outcome)
 	}
 	f.end()
+}
+
+// cancelLosers gives up the other attempts of a request that has been answered.
+func (f *FrontEnd) cancelLosers(in *instance, slot uint32) {
+	for n := range f.slots[slot].tries {
+		in.cancel(slot, n, f.cold[slot].losers)
+	}
 }
 
 // Gone tells that the client left or the deadline passed (class says which).
@@ -360,7 +373,7 @@ func (f *FrontEnd) keep(i uint32, r *policies.Request) {
 		f.cold = append(f.cold, cold{})
 	}
 	c := &f.cold[i]
-	c.req, c.tries = *r, c.tries[:0]
+	c.req, c.tries, c.losers = *r, c.tries[:0], balance.CancelNone
 	f.slots[i].flags |= flagTracked
 	f.ids.put(r.ID, i)
 }

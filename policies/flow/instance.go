@@ -27,8 +27,7 @@ type instance struct {
 	index  uint16
 	name   string
 	subs   balance.Subs
-	levels []*balance.Env // level 1 and deeper: decorated balancers
-	inners []*balance.Inner
+	inners []*balance.Inner // level 1 and deeper: decorated balancers
 	env    *balance.Env
 	book   *balance.Book
 	dice   *chance.Dice
@@ -84,31 +83,25 @@ func (in *instance) init(f *FrontEnd, index uint16, s *Service) {
 			in.env.Truth = f.tape.watch(s.Truth)
 		}
 	}
-	for b, level := s.Balancer, uint8(1); ; level++ {
+	b, up := s.Balancer, in.env
+	for level := uint8(1); ; level++ {
 		w, ok := b.(balance.Wrapper)
 		if !ok {
 			break
 		}
 		inner := w.Unwrap()
 		e := balance.NewEnv(r, in, f.index, f.cfg.Count, level)
-		inner.Bind(e)
-		in.levels, in.inners = append(in.levels, e), append(in.inners, inner)
-		b = inner.Bal
+		inner.Bind(b, up, e)
+		in.inners = append(in.inners, inner)
+		b, up = inner.Bal, e
 	}
 	in.track = in.subs.Mask()&^balance.WantMembers != 0
 }
 
 // peeks tells what truth a balancer or one that it decorates needs, "" for none.
 func peeks(b balance.Balancer) string {
-	for b != nil {
-		if o, ok := b.(balance.Oracle); ok {
-			return o.NeedsTruth()
-		}
-		w, ok := b.(balance.Wrapper)
-		if !ok {
-			return ""
-		}
-		b = w.Unwrap().Bal
+	if o, ok := balance.Inside[balance.Oracle](b); ok {
+		return o.NeedsTruth()
 	}
 	return ""
 }
@@ -146,8 +139,11 @@ func (in *instance) woke(now time.Duration, token uint64) {
 	if int(level) > len(in.inners) || in.inners[level-1].Waker == nil {
 		return
 	}
-	inner := in.inners[level-1]
-	inner.Waker.Woke(inner.With(in.at(now), &in.book.Fleet), token)
+	env := in.at(now)
+	for _, inner := range in.inners[:level] { // each level sees what the one above shows it
+		env = inner.Lend(env)
+	}
+	in.inners[level-1].Waker.Woke(env, token)
 }
 
 func (in *instance) internal(now time.Duration, token uint64) {
@@ -376,6 +372,9 @@ func (in *instance) Retry(req uint64, c balance.Choice) {
 		f.bug(in, req, "retried a request outside its last Ended")
 	}
 	f.slots[i].flags &^= flagEnding
+	if f.slots[i].gone != 0 { // nobody waits for the answer: it closes
+		return
+	}
 	switch c.Kind() {
 	case balance.KindTo:
 		f.send(i, in, c.Ref)
@@ -389,12 +388,16 @@ func (in *instance) Retry(req uint64, c balance.Choice) {
 }
 
 // Hedge implements balance.Host.
-func (in *instance) Hedge(req uint64, r policies.Ref, _ balance.CancelMode) {
+func (in *instance) Hedge(req uint64, r policies.Ref, c balance.CancelMode) {
 	f := in.fe
 	i, ok := f.ids.get(req)
 	if !ok || f.slots[i].out == 0 {
 		f.bug(in, req, "hedged a request that has no attempt out")
 	}
+	if f.slots[i].gone != 0 { // nobody waits for the answer
+		return
+	}
+	f.cold[i].losers = c
 	f.send(i, in, r)
 }
 
@@ -413,10 +416,11 @@ func (in *instance) cancel(i uint32, n uint8, c balance.CancelMode) {
 	}
 	ref := s.ref
 	if s.flags&flagTracked != 0 {
-		if t := &f.cold[i].tries[n]; !t.out {
+		t := &f.cold[i].tries[n]
+		if !t.out || t.lost >= c { // it has ended, or was asked to
 			return
 		}
-		ref = f.cold[i].tries[n].ref
+		t.lost, ref = c, t.ref
 	}
 	f.out.List = append(f.out.List, Action{Kind: ActCancel, N: n, Service: in.index, Slot: i, Req: s.req, Ref: ref, Arg: uint64(c)})
 }

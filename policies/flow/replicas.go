@@ -27,10 +27,11 @@ type Replicas struct {
 	tape    *Tape
 }
 
-// NewReplicas makes the replica half of a policy, nil when the policy has none.
+// NewReplicas makes the replica half of a policy (of what it decorates, for a
+// decorator), nil when the policy has none.
 // dice holds one stream per replica and is kept.
 func NewReplicas(b balance.Balancer, service, dispatchers int, dice []rand.PCG, tape *Tape) *Replicas {
-	h, ok := b.(balance.Halved)
+	h, ok := balance.Inside[balance.Halved](b)
 	if !ok {
 		return nil
 	}

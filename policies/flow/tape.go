@@ -150,6 +150,13 @@ type watched struct {
 	r  counted
 }
 
+// Look implements balance.TruthView.
+func (w *watched) Look(f *balance.Fleet) {
+	if v, ok := w.in.(balance.TruthView); ok {
+		v.Look(f)
+	}
+}
+
 func (w *watched) Lens() []uint16 { return w.column(w.in.Lens()) }
 
 func (w *watched) InTransit() []uint16 { return w.column(w.in.InTransit()) }

@@ -15,6 +15,7 @@ type grammar struct {
 	Explain  explainCmd  `cmd:"" help:"Say what a policy, scenario, metric, GPU, outcome, warning or exit code is."`
 	Report   reportCmd   `cmd:"" help:"Redraw saved runs; nothing is run again."`
 	Replay   replayCmd   `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
+	Emulate  emulateCmd  `cmd:"" help:"Serve emulated GPU backends until interrupted."`
 	Workload workloadCmd `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
 	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
 }
@@ -80,5 +81,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "list", "explain", "report", "replay", "workload", "version"}
+	return []string{"run", "check", "list", "explain", "report", "replay", "emulate", "workload", "version"}
 }

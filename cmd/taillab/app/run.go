@@ -13,7 +13,6 @@ import (
 	"taillab/reports"
 	"taillab/reports/render"
 	"taillab/scenarios"
-	"taillab/sim"
 )
 
 // runCmd is `taillab run`.
@@ -28,6 +27,7 @@ type runCmd struct {
 	Confidence float64       `default:"0.95" help:"Confidence of intervals, 0.80…0.999." placeholder:"P"`
 	Tape       string        `enum:",on,off" default:"" help:"on or off: record every policy call for replay; beats measure.tape." placeholder:"on|off"`
 	UI         string        `name:"ui" enum:"auto,bar,plain,none" default:"auto" help:"Progress on stderr: ${enum}." placeholder:"HOW"`
+	Live       string        `help:"Drive real backends instead of simulating: a targets file, or emulator for built-in ones." placeholder:"TARGETS.yaml|emulator"`
 	Open       bool          `help:"Open the HTML report (terminal only)."`
 	Scenarios  scenarioFlags `embed:""`
 	Common     common        `embed:""`
@@ -67,10 +67,19 @@ func (c *runCmd) run(s *session) int {
 		}
 		setTape(p, c.Tape)
 	}
-	return c.all(s, plans, outs, at, started)
+	lives := make([]*live, len(plans))
+	for i, p := range plans {
+		if c.Live == "" {
+			continue
+		}
+		if lives[i], code = c.backends(s, p); lives[i] == nil {
+			return code
+		}
+	}
+	return c.all(s, plans, lives, outs, at, started)
 }
 
-func (c *runCmd) all(s *session, plans []*scenarios.Plan, outs []output, at *float64, started time.Time) int {
+func (c *runCmd) all(s *session, plans []*scenarios.Plan, lives []*live, outs []output, at *float64, started time.Time) int {
 	var codes []int
 	color := s.stdoutColor()
 	for i, p := range plans {
@@ -80,7 +89,7 @@ func (c *runCmd) all(s *session, plans []*scenarios.Plan, outs []output, at *flo
 				fmt.Fprintln(s.out)
 			}
 		}
-		j := job{s: s, cmd: c, plan: p, name: c.Scenario[i], started: started, outs: outs}
+		j := job{s: s, cmd: c, plan: p, live: lives[i], name: c.Scenario[i], started: started, outs: outs}
 		j.options = render.Options{Width: s.width(s.Stdout), Color: color, ASCII: s.asciiOnly(), AtLoad: at, AgainCommand: c.again(c.Scenario[i])}
 		codes = append(codes, j.do())
 		if s.stopped.get() != 0 {
@@ -96,7 +105,7 @@ func setTape(p *scenarios.Plan, tape string) {
 		return
 	}
 	for _, c := range p.Cells {
-		c.Setup.Measure.Tape = tape == "on"
+		c.Setup.Measure.Tape, c.Setup.Live.Tape = tape == "on", tape == "on"
 	}
 }
 
@@ -105,6 +114,9 @@ func (c *runCmd) again(name string) string {
 	parts := []string{"taillab run", quote(name), fmt.Sprintf("--seed %d", c.Scenarios.Seed)}
 	if c.Scenarios.Seeds > 0 {
 		parts = append(parts, fmt.Sprintf("--seeds %d", c.Scenarios.Seeds))
+	}
+	if c.Live != "" {
+		parts = append(parts, "--live "+quote(c.Live))
 	}
 	for _, o := range c.Only {
 		parts = append(parts, "--only "+quote(o))
@@ -125,6 +137,7 @@ type job struct {
 	s       *session
 	cmd     *runCmd
 	plan    *scenarios.Plan
+	live    *live  // nil: simulated
 	name    string // as the user named it
 	started time.Time
 	outs    []output
@@ -145,7 +158,8 @@ func (j *job) do() int {
 	go func() { git <- gitOf(context.WithoutCancel(s.ctx)) }() // while the runs go on
 	s.log.Debug("run", "scenario", j.plan.Name, "runs", len(j.plan.Cells)*j.plan.Seeds, "hash", j.plan.Hash)
 	bar := s.progress(j.plan.Name, j.cmd.UI)
-	j.result = runner.Do(s.ctx, sim.Host{}, j.plan, runner.Options{Jobs: j.cmd.Jobs, Progress: bar.update})
+	host, jobs := j.host()
+	j.result = runner.Do(s.ctx, host, j.plan, runner.Options{Jobs: jobs, Progress: bar.update})
 	bar.end()
 	for i := range j.result.Runs {
 		r := &j.result.Runs[i]
@@ -204,6 +218,9 @@ func (j *job) finished() (n int) {
 func (j *job) report(broken bool) int {
 	s := j.s
 	code := reports.ExitCode(j.sum.Gates, j.cmd.Strict)
+	if why := j.live.unsound(); why != "" { // a run that did not measure must not pass
+		code = worst(code, s.fail(exitBroken, "", "%s", why))
+	}
 	if broken {
 		code = worst(code, exitBroken)
 	}
@@ -241,15 +258,15 @@ func (j *job) summarise(git *reports.Git) {
 	chanceOnly := policyChanceOnly(p)
 	confidence := j.cmd.Confidence
 	transient := p.Cells[0].Setup.Measure.Transient
-	cells, warnings := reports.Summarize(cellRuns(p, j.result), reports.Options{Confidence: confidence, Transient: transient, PolicyChanceOnly: chanceOnly})
-	gates, judged := reports.Judge(p.Gates, cells, reports.JudgeOptions{Confidence: confidence, Transient: transient,
+	cells, warnings := reports.Summarize(cellRuns(p, j.result), reports.Options{Confidence: confidence, Live: j.live != nil, Transient: transient, PolicyChanceOnly: chanceOnly})
+	gates, judged := reports.Judge(p.Gates, cells, reports.JudgeOptions{Confidence: confidence, Live: j.live != nil, Invalid: j.live.unsound(), Transient: transient,
 		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, Warnings: warnings})
 	all := slices.Concat(p.Warnings, j.runWarnings(), warnings, judged)
 	if !j.result.Complete {
 		all = append(all, reports.Warning{Code: "interrupted", Message: fmt.Sprintf("%d of %d runs finished: the others are missing", j.finished(), len(j.result.Runs))})
 	}
 	j.sum = &reports.Summary{
-		Schema: reports.SummarySchema, ToolVersion: buildOf().Version, Scenario: p.Name, ScenarioHash: p.Hash, Host: "sim",
+		Schema: reports.SummarySchema, ToolVersion: buildOf().Version, Scenario: p.Name, ScenarioHash: p.Hash, Host: j.kind(),
 		Seed: p.BaseSeed, Git: git, Machine: machineOf(), StartedAt: j.started.UTC().Format(time.RFC3339),
 		WallS: time.Since(j.started).Seconds(), Complete: j.result.Complete, Confidence: confidence,
 		Verdict: reports.Overall(gates), Cells: cells, Gates: gates, Warnings: all,

@@ -77,6 +77,7 @@ type Host struct {
 	load     rand.PCG
 	out      flow.Actions
 	shared   bool
+	panics   bool // the policy may send to replicas that look sick
 	truth    *truth
 }
 
@@ -109,7 +110,8 @@ func New(c Config) *Host {
 		h.replicas = append(h.replicas, replica{slots: slots, up: true})
 	}
 	b := c.Make()
-	_, h.shared = b.(balance.Shared)
+	_, h.shared = balance.Inside[balance.Shared](b)
+	_, h.panics = balance.Inside[*balance.Panic](b)
 	fronts := c.Fronts
 	if h.shared {
 		fronts = 1
@@ -143,7 +145,7 @@ func (h *Host) Front(k int, tape *flow.Tape) flow.Config {
 	b := h.cfg.Make()
 	s := flow.Service{Name: "main", Balancer: b, Table: h.cfg.Table, Detect: h.cfg.Detect, Period: h.cfg.Period,
 		Dice: chance.NewDice(h.cfg.Seed, fmt.Sprintf("balance/main/%d", k))}
-	if _, ok := b.(balance.Oracle); ok {
+	if _, ok := balance.Inside[balance.Oracle](b); ok {
 		h.truth = &truth{h: h}
 		s.Truth = h.truth
 	}

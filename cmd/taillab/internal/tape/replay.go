@@ -84,7 +84,7 @@ func (p *rebuild) inspect() error {
 		if b == nil {
 			return fmt.Errorf("the policy could not be made")
 		}
-		_, shared := b.(balance.Shared)
+		_, shared := balance.Inside[balance.Shared](b)
 		p.shared = append(p.shared, shared)
 		p.oracle = append(p.oracle, Oracle(b))
 		p.any = p.any || shared

@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"taillab/cmd/taillab/internal/runner"
+	"taillab/realrun"
+	"taillab/reports"
+	"taillab/scenarios"
+	"taillab/sim"
+)
+
+// emulated is the reserved word of --live that starts the built-in backends.
+const emulated = "emulator"
+
+// live is how a plan is driven against backends; nil means simulated.
+type live struct {
+	host realrun.Host
+
+	mu  sync.Mutex
+	why []string // what made the measurement unsound
+}
+
+// Run implements runner.Host.
+func (l *live) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorder) error {
+	h := l.host
+	h.Unsound = func(_ int, why []reports.Warning) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, w := range why {
+			l.why = append(l.why, w.Message)
+		}
+	}
+	return h.Run(ctx, runs, rec)
+}
+
+// unsound says why no gate may be judged, "" when the measurement was sound.
+func (l *live) unsound() string {
+	if l == nil {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.why) == 0 {
+		return ""
+	}
+	return "the measurement is not valid: " + l.why[0]
+}
+
+// backends reads the targets of --live for a plan and prepares the plan for them:
+// cells that are not driven are left out, and there is one repetition. All problems
+// are printed, and nothing is sent.
+func (c *runCmd) backends(s *session, p *scenarios.Plan) (*live, int) {
+	l := &live{}
+	var sources []scenarios.Source
+	var problems []scenarios.Problem
+	if c.Live != emulated {
+		src, note, err := scenarios.Read(c.Live, s.Stdin)
+		if err != nil {
+			return nil, s.fail(exitUsage, "", "%v", err)
+		}
+		if note != "" {
+			s.note("taillab: %s", note)
+		}
+		sources = append(sources, src)
+		l.host.Targets, problems = scenarios.LoadTargets(src, scenarios.TargetOptions{Plan: p, Live: true,
+			Env: func(k string) (string, bool) { v := s.Getenv(k); return v, v != "" }})
+	}
+	if len(problems) == 0 {
+		problems = scenarios.CheckLive(p, l.host.Targets)
+		sources = append(sources, scenarios.Source{Name: p.File, Data: p.Source})
+	}
+	if len(problems) > 0 {
+		scenarios.Print(s.err, problems, sources, s.width(s.Stderr), s.stderrColor())
+		return nil, exitUsage
+	}
+	var cells []*scenarios.Cell
+	for _, cell := range p.Cells {
+		if cell.RunsLive() {
+			cells = append(cells, cell)
+		}
+	}
+	p.Cells, p.Seeds = cells, max(1, cells[0].Setup.Live.Repeats)
+	if !c.Common.Quiet {
+		s.note("%s", cost(p))
+	}
+	return l, exitOK
+}
+
+// cost says how long a live command will take, before anything is sent.
+func cost(p *scenarios.Plan) string {
+	var total time.Duration
+	for _, c := range p.Cells {
+		total += time.Duration(p.Seeds) * length(c)
+	}
+	return fmt.Sprintf("%s, driven live one after another: about %v", shape(p), total.Round(time.Second))
+}
+
+// length is how long the schedule of a cell lasts.
+func length(c *scenarios.Cell) time.Duration {
+	m := &c.Setup.Measure
+	if m.Horizon > 0 {
+		return m.Horizon
+	}
+	if c.RateRPS <= 0 {
+		return 0
+	}
+	return time.Duration(float64(m.Requests) / c.RateRPS * float64(time.Second))
+}
+
+// host is what runs the job, and how many runs at a time: a live one shares its
+// machine with nothing.
+func (j *job) host() (runner.Host, int) {
+	if j.live == nil {
+		return sim.Host{}, j.cmd.Jobs
+	}
+	return j.live, 1
+}
+
+// kind is the summary's host.
+func (j *job) kind() string {
+	if j.live == nil {
+		return "sim"
+	}
+	return "live"
+}

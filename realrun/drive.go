@@ -1,0 +1,284 @@
+package realrun
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/balance"
+	"taillab/policies/chance"
+	"taillab/policies/flow"
+	"taillab/realrun/wire"
+	"taillab/reports"
+	"taillab/scenarios"
+	"taillab/sim/gpu"
+	"taillab/workloads"
+)
+
+// Transport carries attempts to one backend; *wire.Client implements it.
+type Transport interface {
+	// Do sends an attempt and returns when it has ended; first is called once at the
+	// first byte of the answer.
+	Do(ctx context.Context, call *wire.Call, first func(at time.Duration)) wire.Result
+	// Probe asks for the backend's load; false when it does not answer.
+	Probe(ctx context.Context) (balance.Load, bool)
+	// Tell carries messages to the replica half beside the backend.
+	Tell(ctx context.Context, e wire.Envelope) error
+}
+
+// drive is one live run of one cell.
+type drive struct {
+	run   *scenarios.Run
+	ctx   context.Context // of attempts: ends at the drain cap
+	clock *clock
+	pace  string
+
+	fronts    []*front
+	backends  [][]Transport // by service, replica
+	emulated  bool
+	streaming bool
+
+	noisy [][]*gpu.Model // by service, replica; nil for services without noise per request
+	noise rand.PCG
+
+	tenants     []uint16
+	tenantNames []string
+	models      []string
+
+	open     atomic.Int64 // measured requests not closed
+	inFlight atomic.Int64
+	fuse     int64
+	notSent  atomic.Int64
+	lost     atomic.Int64 // messages that did not arrive
+	badMsgs  atomic.Int64 // messages refused
+
+	heardCount atomic.Int64 // messages heard from replica halves
+	warm       int
+
+	mu      sync.Mutex // the collector and the lags
+	col     *reports.Collector
+	lags    *reports.Hist
+	records int64
+	wg      sync.WaitGroup // attempts, probes and messages under way
+}
+
+func newDrive(ctx context.Context, run *scenarios.Run, live scenarios.Live, emulated bool) *drive {
+	w := run.Cell.Setup.Workload
+	d := &drive{run: run, ctx: ctx, clock: &clock{base: time.Now()}, fuse: int64(fuseOf(live.MaxInFlight)), emulated: emulated,
+		lags: reports.NewHist(reports.HistBits), tenantNames: w.Tenants(), models: w.Models()}
+	switch {
+	case live.Warm == scenarios.WarmAuto:
+		d.warm = 16
+	default:
+		d.warm = live.Warm
+	}
+	for i := range run.Cell.Setup.Services {
+		d.noisy = append(d.noisy, noisyModels(&run.Cell.Setup.Services[i]))
+	}
+	d.noise = chance.Stream(run.Seed, "noise")
+	d.addFronts()
+	return d
+}
+
+// noisyModels lists the model of each replica, nil when none has noise per request.
+func noisyModels(s *scenarios.Service) []*gpu.Model {
+	var list []*gpu.Model
+	noisy := false
+	for i := range s.Groups {
+		m := s.Groups[i].Model
+		noisy = noisy || m != nil && m.RequestNoise()
+		for range s.Groups[i].Replicas {
+			list = append(list, m)
+		}
+	}
+	if !noisy {
+		return nil
+	}
+	return list
+}
+
+func (d *drive) modelName(i uint32) string {
+	if int(i) < len(d.models) {
+		return d.models[i]
+	}
+	return ""
+}
+
+// addFronts makes the front ends.
+func (d *drive) addFronts() {
+	c := d.run.Cell
+	for k := range c.Setup.FrontEnds.Count {
+		f := &front{d: d, index: k, timers: newTimers(d.clock), dice: make([]*chance.Dice, len(c.Setup.Services))}
+		d.fronts = append(d.fronts, f)
+		f.fresh()
+	}
+}
+
+// fresh puts a new flow.FrontEnd in place, as after a restart; its dice go on.
+func (f *front) fresh() {
+	c := f.d.run.Cell
+	f.gen++
+	cfg := flow.Config{Index: f.index, Count: c.Setup.FrontEnds.Count}
+	if c.Setup.Live.Tape {
+		f.tape = &flow.Tape{}
+		cfg.Tape = f.tape
+	}
+	for i := range c.Setup.Services {
+		s := &c.Setup.Services[i]
+		if f.dice[i] == nil {
+			f.dice[i] = chance.NewDice(f.d.run.Seed, fmt.Sprintf("balance/%s/%d", s.Name, f.index))
+		}
+		cfg.Services = append(cfg.Services, flow.Service{Name: s.Name, Table: s.Table(), Period: s.Discovery.Period,
+			Detect: detection(s.Discovery.Detect), Balancer: c.Balancers[i].Make(), Dice: f.dice[i]})
+	}
+	f.fe = flow.New(cfg)
+	f.reqs = nil
+}
+
+func detection(name string) flow.Detect {
+	switch name {
+	case scenarios.DetectNever:
+		return flow.DetectNever
+	case scenarios.DetectHealth:
+		return flow.DetectHealth
+	}
+	return flow.DetectReset
+}
+
+// send starts an attempt on a goroutine of its own.
+func (d *drive) send(f *front, t *todo) {
+	a := t.act
+	if d.inFlight.Add(1) > d.fuse {
+		d.inFlight.Add(-1)
+		d.notSent.Add(1)
+		t.cancel()
+		f.ended(t.gen, a.Slot, a.N, a.Req, wire.Result{Outcome: policies.NotSent, Sent: -1, FirstByte: -1, FirstToken: -1, Done: d.clock.now()})
+		return
+	}
+	call, ctx, cancel, gen := t.call, t.ctx, t.cancel, t.gen
+	d.wg.Go(func() {
+		defer cancel()
+		defer d.inFlight.Add(-1)
+		var first func(time.Duration)
+		if f.fe.Subscribed(int(a.Service))&balance.WantFirstByte != 0 {
+			first = func(time.Duration) { f.firstByte(gen, a.Slot, a.N, a.Req) }
+		}
+		res := d.backends[a.Service][a.Ref.ID].Do(ctx, call, first)
+		if res.Outcome == policies.Cancelled && ctx.Err() == context.DeadlineExceeded {
+			res.Outcome = policies.DeadlineHit
+		}
+		res.Sent, res.FirstByte = d.clock.local(res.Sent), d.clock.local(res.FirstByte)
+		res.FirstToken, res.Done = d.clock.local(res.FirstToken), d.clock.local(res.Done)
+		for _, m := range res.Messages {
+			f.heard(int(a.Service), policies.Ref{ID: a.Ref.ID, Inc: m.Inc}, m)
+		}
+		f.ended(gen, a.Slot, a.N, a.Req, res)
+	})
+}
+
+// probe asks a backend for its load.
+func (d *drive) probe(f *front, t *todo) {
+	a, gen := t.act, t.gen
+	d.wg.Go(func() {
+		load, ok := d.backends[a.Service][a.Ref.ID].Probe(d.ctx)
+		if !ok {
+			return // the front end's own timer notices
+		}
+		f.input(func(now time.Duration) {
+			if f.gen == gen {
+				f.fe.Replied(now, int(a.Service), balance.ProbeID(a.Arg), a.Ref, load, &f.out)
+			}
+		})
+	})
+}
+
+// tell carries a message to a replica half: one try, nobody waits for it.
+func (d *drive) tell(f *front, t *todo) {
+	a, m := t.act, t.msg
+	d.wg.Go(func() {
+		e := wire.Envelope{Run: d.name(), Service: d.run.Cell.Setup.Services[a.Service].Name,
+			From: wire.Peer{N: uint32(f.index)}.String(), To: wire.Peer{Replica: true, N: a.Ref.ID}.String(), Msgs: []balance.Msg{m}}
+		if d.backends[a.Service][a.Ref.ID].Tell(d.ctx, e) != nil {
+			d.lost.Add(1)
+		}
+	})
+}
+
+// name of the run in messages: halves refuse those of another run.
+func (d *drive) name() string { return fmt.Sprintf("%016x", d.run.Seed) }
+
+// heard hands a replica's message to the front end.
+func (f *front) heard(service int, from policies.Ref, m balance.Msg) {
+	f.d.heardCount.Add(1)
+	f.input(func(now time.Duration) {
+		if !f.started { // replicas are up before the run begins: what they say is kept for it
+			f.early = append(f.early, said{service, from, m})
+			return
+		}
+		f.fe.Heard(now, service, from, m, &f.out)
+	})
+}
+
+// said is a message that came before the run began.
+type said struct {
+	service int
+	from    policies.Ref
+	msg     balance.Msg
+}
+
+// start begins the front end's run.
+func (f *front) start() {
+	f.input(func(now time.Duration) {
+		f.started = true
+		f.fe.Start(now, &f.out)
+		for _, e := range f.early {
+			f.fe.Heard(now, e.service, e.from, e.msg, &f.out)
+		}
+		f.early = nil
+	})
+}
+
+// book adds a record to the run.
+func (d *drive) book(r *reports.Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.col.Add(r)
+	d.records++
+}
+
+// lag notes how late a request was handed over.
+func (d *drive) lag(x time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lags.Record(int64(max(0, x)))
+}
+
+// arrivals is what the pacer has to send.
+type arrivals struct {
+	src      workloads.Source
+	buf      []workloads.Request
+	i, n     int
+	hash     workloads.Hasher
+	measured func(*workloads.Request) bool
+	past     func(*workloads.Request) bool
+}
+
+func (a *arrivals) next() *workloads.Request {
+	if a.i == a.n {
+		a.i, a.n = 0, a.src.Next(a.buf)
+		k := 0
+		for k < a.n && !a.past(&a.buf[k]) {
+			k++
+		}
+		a.hash.Add(a.buf[:k])
+		if a.n == 0 {
+			return nil
+		}
+	}
+	a.i++
+	return &a.buf[a.i-1]
+}

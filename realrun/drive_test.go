@@ -1,0 +1,264 @@
+package realrun
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"taillab/policies"
+	"taillab/policies/balance"
+	"taillab/policies/chance"
+	"taillab/policies/flow"
+	"taillab/realrun/wire"
+	"taillab/reports"
+	"taillab/scenarios"
+	"taillab/sim/gpu"
+	"taillab/workloads"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// backend is a Transport in virtual time: it serves a fixed time, first come first
+// served, and can be told to misbehave.
+type backend struct {
+	base    time.Time
+	service time.Duration
+	fate    func(call *wire.Call) policies.Outcome // nil: always OK
+
+	mu   sync.Mutex
+	free time.Time
+	n    int
+}
+
+func (b *backend) Do(ctx context.Context, call *wire.Call, first func(time.Duration)) wire.Result {
+	r := wire.Result{Sent: time.Since(b.base), FirstByte: -1, FirstToken: -1}
+	b.mu.Lock()
+	b.n++
+	start := b.free
+	if now := time.Now(); start.Before(now) {
+		start = now
+	}
+	b.free = start.Add(b.service)
+	end := b.free
+	b.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		r.Outcome = policies.Cancelled
+	case <-time.After(time.Until(end)):
+	}
+	if b.fate != nil {
+		r.Outcome = b.fate(call)
+	}
+	if first != nil {
+		first(time.Since(b.base))
+	}
+	r.Done = time.Since(b.base)
+	return r
+}
+
+func (b *backend) Probe(context.Context) (balance.Load, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return balance.Load{Running: int32(max(0, time.Until(b.free)/b.service)), Slots: 1}, true
+}
+
+func (b *backend) Tell(context.Context, wire.Envelope) error { return nil }
+
+// keep is a Recorder that keeps everything of its runs.
+type keep struct {
+	col   *reports.Collector
+	tapes map[string][]byte
+	warns []string
+	done  bool
+}
+
+func (k *keep) Begin(_ int, s reports.Setup) *reports.Collector {
+	k.col = reports.NewCollector(s)
+	return k.col
+}
+func (k *keep) Progress(int, float64)         {}
+func (k *keep) Tick(int, reports.TimelineRow) {}
+func (k *keep) Tape(_ int, stream string, data []byte) {
+	if k.tapes == nil {
+		k.tapes = map[string][]byte{}
+	}
+	k.tapes[stream] = data
+}
+func (k *keep) Warn(_ int, code, message string) { k.warns = append(k.warns, code+": "+message) }
+func (k *keep) Done(int)                         { k.done = true }
+
+func cellOf(t *testing.T, n, m, requests int, rate float64, mk func() balance.Balancer) *scenarios.Cell {
+	t.Helper()
+	w := workloads.NewSpec()
+	w.Demand = workloads.Constant(20e6)
+	w.Frontends.Count = m
+	c, ps := workloads.Compile(w, workloads.Options{Services: []string{"main"}})
+	require.Empty(t, ps)
+	model, ps := gpu.New(gpu.Defaults(gpu.Service))
+	require.Empty(t, ps)
+	live := scenarios.DefaultLive()
+	live.Pacing = PacingCoarse // the kernel's timers know nothing of virtual time
+	return &scenarios.Cell{Policy: "p", PolicyType: "p", Family: "balance", RateRPS: rate, Balancers: []scenarios.Policy{{Make: mk}},
+		Setup: &scenarios.Setup{
+			Services:  []scenarios.Service{{Name: "main", Groups: []scenarios.Group{{Replicas: n, Model: model, Speed: 1, Weight: 1}}}},
+			FrontEnds: w.Frontends, Workload: c, Live: live,
+			Measure: scenarios.Measure{Requests: requests, WarmupShare: .1}}}
+}
+
+func policy(name string) func() balance.Balancer {
+	return func() balance.Balancer {
+		e, ok := balance.Catalog().Find("balance", name)
+		if !ok {
+			panic("no balancer called " + name)
+		}
+		return e.New().(balance.Balancer)
+	}
+}
+
+// virtual drives a cell against fake backends inside a bubble of virtual time.
+func virtual(t *testing.T, c *scenarios.Cell, fate func(*wire.Call) policies.Outcome) (*keep, []*backend) {
+	t.Helper()
+	k := &keep{}
+	var list []*backend
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		d := newDrive(ctx, &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, c.Setup.Live, true)
+		var ts []Transport
+		for range c.Setup.Services[0].Replicas() {
+			b := &backend{base: d.clock.base, service: 20 * time.Millisecond, fate: fate}
+			list, ts = append(list, b), append(ts, b)
+		}
+		d.backends = [][]Transport{ts}
+		d.clock.begin(lead)
+		p, _ := newPacer(PacingCoarse, d.clock, c.RateRPS)
+		defer p.close()
+		s, err := d.drive(k, 0, p)
+		require.NoError(t, err)
+		cancel()
+		d.wg.Wait()
+		require.NoError(t, d.hand(k, 0, s, &fleet{}, nil))
+	})
+	require.True(t, k.done)
+	return k, list
+}
+
+// An hour at ten requests a second in virtual time: every request is sent at its
+// instant, none is lost, and latencies are exact.
+func TestAnHourIsExact(t *testing.T) {
+	c := cellOf(t, 4, 2, 36_000, 10, policy("round-robin"))
+	k, _ := virtual(t, c, nil)
+	p := k.col.Part()
+	require.Equal(t, int64(32_400), p.Requests)
+	require.Equal(t, p.Requests, p.Completed)
+	require.InDelta(t, 20, *p.P50MS, 0.01)
+	require.GreaterOrEqual(t, *p.MeanMS, 20.0)
+	require.Empty(t, k.warns)
+}
+
+// The tape of every policy that can run live, replayed through fresh front ends,
+// gives the same actions.
+func TestLiveTapesReplayIdentically(t *testing.T) {
+	for _, e := range balance.Catalog() {
+		b, ok := e.New().(balance.Balancer)
+		if _, oracle := b.(balance.Oracle); oracle || !ok || e.Name == "static" {
+			continue
+		}
+		if _, wraps := b.(balance.Wrapper); wraps {
+			continue
+		}
+		t.Run(e.Name, func(t *testing.T) {
+			m := 2
+			if _, shared := b.(balance.Shared); shared {
+				m = 1
+			}
+			c := cellOf(t, 3, m, 2000, 100, policy(e.Name))
+			k, _ := virtual(t, c, nil)
+			require.Len(t, k.tapes, m)
+			for f := range m {
+				svc := flow.Service{Name: "main", Balancer: c.Balancers[0].Make(), Table: c.Setup.Services[0].Table(),
+					Dice: chance.NewDice(chance.RunSeed(1, 0), "balance/main/"+string(rune('0'+f)))}
+				res, err := flow.Replay(k.tapes["frontend/"+string(rune('0'+f))+".1"],
+					flow.Replayed{FrontEnd: flow.New(flow.Config{Index: f, Count: m, Services: []flow.Service{svc}})})
+				require.NoError(t, err)
+				require.Nil(t, res.First)
+				require.Greater(t, res.Calls, uint64(1000))
+			}
+		})
+	}
+}
+
+// Whatever backends answer, every request closes once and in one class.
+func TestConservation(t *testing.T) {
+	classes := []policies.Outcome{policies.OK, policies.HTTP503, policies.Reset, policies.Malformed, policies.Stall}
+	c := cellOf(t, 4, 2, 4000, 100, policy("p2c"))
+	k, _ := virtual(t, c, func(call *wire.Call) policies.Outcome { return classes[call.ID%uint64(len(classes))] })
+	p := k.col.Part()
+	sum := p.Completed
+	for _, n := range p.Errors {
+		sum += n
+	}
+	require.Equal(t, p.Requests, sum)
+	require.Equal(t, int64(720), p.Completed)
+	require.Equal(t, map[string]int64{"http_503": 720, "reset": 720, "malformed": 720, "stall": 720}, p.Errors)
+}
+
+// The fuse stops what would be too many in flight, says so, and the run is unsound.
+func TestTheFuse(t *testing.T) {
+	c := cellOf(t, 1, 1, 500, 1000, policy("random"))
+	c.Setup.Live.MaxInFlight = 20
+	k, _ := virtual(t, c, nil)
+	p := k.col.Part()
+	require.Positive(t, p.Errors["not_sent"])
+	require.Contains(t, k.warns[0], "were not sent")
+}
+
+// An interrupted drive leaves no goroutine and gives no result.
+func TestInterrupt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		c := cellOf(t, 2, 1, 100_000, 10, policy("p2c"))
+		d := newDrive(ctx, &scenarios.Run{Cell: c, Seed: 1}, c.Setup.Live, true)
+		d.backends = [][]Transport{{&backend{base: d.clock.base, service: time.Second}, &backend{base: d.clock.base, service: time.Second}}}
+		d.clock.begin(lead)
+		p := newCoarse(d.clock)
+		defer p.close()
+		time.AfterFunc(time.Minute, cancel)
+		_, err := d.drive(&keep{}, 0, p)
+		require.ErrorIs(t, err, context.Canceled)
+		d.wg.Wait()
+	})
+}
+
+func TestAlarmsComeInOrderAndNeverEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &clock{base: time.Now()}
+		ctx, cancel := context.WithCancel(context.Background())
+		tm := newTimers(c)
+		done := make(chan struct{})
+		go func() { tm.run(ctx); close(done) }()
+		var mu sync.Mutex
+		var got []string
+		say := func(s string, at time.Duration) {
+			tm.set(at, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				require.GreaterOrEqual(t, c.now(), at)
+				got = append(got, s)
+			})
+		}
+		say("c", 3*time.Second)
+		say("a", time.Second)
+		say("b1", 2*time.Second)
+		say("b2", 2*time.Second)
+		time.Sleep(4 * time.Second)
+		cancel()
+		<-done
+		require.Equal(t, []string{"a", "b1", "b2", "c"}, got)
+	})
+}

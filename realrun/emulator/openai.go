@@ -1,0 +1,270 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"taillab/policies"
+	"taillab/realrun/wire"
+)
+
+// defaultOutput is the tokens of an answer whose length nobody said: the default of
+// the completions interface.
+const defaultOutput = 16
+
+// body is what the replica reads of an OpenAI request; the rest is ignored.
+type body struct {
+	Model     string          `json:"model"`
+	Prompt    json.RawMessage `json:"prompt"`
+	Messages  []turn          `json:"messages"`
+	MaxTokens *int64          `json:"max_tokens"`
+	MaxNew    *int64          `json:"max_completion_tokens"`
+	Stream    bool            `json:"stream"`
+	Options   struct {
+		Usage bool `json:"include_usage"`
+	} `json:"stream_options"`
+}
+
+type turn struct {
+	Content json.RawMessage `json:"content"`
+}
+
+func chat() api        { return openAI(true) }
+func completions() api { return openAI(false) }
+
+// openAI is the interface of chat completions, or of plain ones.
+func openAI(chat bool) api {
+	x := api{
+		read: func(_ *http.Request, data []byte) (ask, error) { return readOpenAI(data, chat) },
+		whole: func(a *ask, _ *call) any {
+			return a.frame(chat, words(int(max(1, a.output))), "stop", true, chat)
+		},
+		chunk: func(a *ask, n int, end bool) any {
+			if end {
+				return a.frame(chat, "", "stop", false, false)
+			}
+			return a.frame(chat, words(n), "", false, false)
+		},
+	}
+	if chat {
+		x.role = func(a *ask) any {
+			return map[string]any{"id": a.id, "object": "chat.completion.chunk", "created": 0, "model": a.model,
+				"choices": []any{map[string]any{"index": 0, "delta": map[string]any{"role": "assistant", "content": ""}, "finish_reason": nil}}}
+		}
+	}
+	return x
+}
+
+func readOpenAI(data []byte, chat bool) (ask, error) {
+	var b body
+	if err := json.Unmarshal(data, &b); err != nil {
+		return ask{}, fmt.Errorf("the body cannot be read: %w", err)
+	}
+	a := ask{model: b.Model, stream: b.Stream, usage: b.Options.Usage, output: defaultOutput, id: "cmpl-emulated"}
+	if chat {
+		a.id = "chatcmpl-emulated"
+		if len(b.Messages) == 0 {
+			return a, errors.New("messages is empty: a chat needs at least one")
+		}
+		for _, m := range b.Messages {
+			a.input += countWords(m.Content)
+		}
+	} else {
+		if len(b.Prompt) == 0 {
+			return a, errors.New("prompt is missing")
+		}
+		a.input = countWords(b.Prompt)
+	}
+	for _, most := range []*int64{b.MaxTokens, b.MaxNew} {
+		if most == nil {
+			continue
+		}
+		if *most < 1 || *most > 1<<30 {
+			return a, fmt.Errorf("max_tokens is %d: it must lie in [1, 2³⁰]", *most)
+		}
+		a.output = uint32(*most)
+	}
+	return a, nil
+}
+
+// countWords counts the words of a text, of a list of texts or of parts with a
+// text, and the numbers of a list of tokens: words stand for tokens.
+func countWords(raw json.RawMessage) uint32 {
+	var v any
+	if json.Unmarshal(raw, &v) != nil { // it was read once: it is JSON
+		return 0
+	}
+	return uint32(min(wordsIn(v), 1<<30))
+}
+
+func wordsIn(v any) int {
+	switch x := v.(type) {
+	case string:
+		return len(strings.Fields(x))
+	case float64:
+		return 1
+	case []any:
+		n := 0
+		for _, e := range x {
+			n += wordsIn(e)
+		}
+		return n
+	case map[string]any:
+		return wordsIn(x["text"])
+	}
+	return 0
+}
+
+// words is filler of n tokens.
+func words(n int) string { return strings.Repeat("token ", max(0, n)) }
+
+// frame is one object of the interface: a whole answer, or a chunk of a stream.
+func (a *ask) frame(chat bool, text, finish string, whole, message bool) map[string]any {
+	choice := map[string]any{"index": 0, "finish_reason": nil}
+	if finish != "" {
+		choice["finish_reason"] = finish
+	}
+	object := "text_completion"
+	switch {
+	case !chat:
+		choice["text"] = text
+	case message:
+		choice["message"] = map[string]any{"role": "assistant", "content": text}
+		object = "chat.completion"
+	default:
+		delta := map[string]any{}
+		if text != "" {
+			delta["content"] = text
+		}
+		choice["delta"] = delta
+		object = "chat.completion.chunk"
+	}
+	out := map[string]any{"id": a.id, "object": object, "created": 0, "model": a.model, "choices": []any{choice}}
+	if whole {
+		out["usage"] = a.spent()
+	}
+	return out
+}
+
+// spent is the usage that closes an answer.
+func (a *ask) spent() map[string]any {
+	in, out := a.input, max(1, a.output)
+	return map[string]any{"prompt_tokens": in, "completion_tokens": out, "total_tokens": in + out}
+}
+
+// stream writes server-sent events as tokens come out.
+type stream struct {
+	r      *replica
+	w      http.ResponseWriter
+	q      *http.Request
+	a      *ask
+	c      *call
+	stalls bool
+	sent   int // tokens
+	begun  bool
+}
+
+// streamed answers a request as a stream and tells whether it went well.
+func (r *replica) streamed(w http.ResponseWriter, q *http.Request, a *ask, c *call, stalls bool) bool {
+	s := &stream{r: r, w: w, q: q, a: a, c: c, stalls: stalls}
+	for {
+		select {
+		case <-c.done:
+			return s.end()
+		default:
+		}
+		select {
+		case <-c.done:
+			return s.end()
+		case <-c.tick:
+			if !r.thaw(q.Context()) || !s.tokens(int(c.out.Load())) {
+				r.do(func(now time.Duration) { r.core.cancel(now, c) })
+				return false
+			}
+		case <-q.Context().Done():
+			r.do(func(now time.Duration) { r.core.cancel(now, c) })
+			return false
+		case <-r.f.closed:
+			r.do(func(now time.Duration) { r.core.cancel(now, c) })
+			return false
+		}
+	}
+}
+
+// begin writes the header, and the frame that names the role.
+func (s *stream) begin() bool {
+	if s.begun {
+		return true
+	}
+	s.begun = true
+	h := s.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Trailer", wire.HeaderServer+", "+HeaderSteps)
+	if s.a.api.role != nil && !s.event(s.a.api.role(s.a)) {
+		return false
+	}
+	return true
+}
+
+// tokens writes those that are out and not yet written, in one frame.
+func (s *stream) tokens(n int) bool {
+	if n <= s.sent {
+		return true
+	}
+	if !s.begin() || !s.event(s.a.api.chunk(s.a, n-s.sent, false)) || !flush(s.w) {
+		return false
+	}
+	s.sent = n
+	if s.stalls {
+		s.stalls = false
+		return s.r.unstall(s.q.Context())
+	}
+	return true
+}
+
+// end writes what is left when the request is over.
+func (s *stream) end() bool {
+	c := s.c
+	if !s.r.thaw(s.q.Context()) {
+		return false
+	}
+	if c.outcome != policies.OK {
+		if s.begun {
+			reset(s.q)
+		} else {
+			s.r.refused(s.w, s.q, c)
+		}
+		return false
+	}
+	if !s.tokens(int(max(1, s.a.output))) || !s.event(s.a.api.chunk(s.a, 0, true)) {
+		return false
+	}
+	if s.a.usage {
+		u := s.a.api.chunk(s.a, 0, true).(map[string]any)
+		u["choices"], u["usage"] = []any{}, s.a.spent()
+		if !s.event(u) {
+			return false
+		}
+	}
+	h := s.w.Header()
+	h.Set(wire.HeaderServer, strconv.FormatInt(int64(c.finished-c.arrived), 10))
+	h.Set(HeaderSteps, string(appendSteps(nil, c)))
+	_, err := s.w.Write([]byte("data: [DONE]\n\n"))
+	return err == nil && flush(s.w)
+}
+
+// event writes one server-sent event.
+func (s *stream) event(v any) bool {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return false
+	}
+	_, err = s.w.Write(append(append([]byte("data: "), b...), '\n', '\n'))
+	return err == nil
+}

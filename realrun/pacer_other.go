@@ -1,0 +1,5 @@
+//go:build !linux
+
+package realrun
+
+func newFine(*clock) (pacer, bool) { return nil, false }
