@@ -2,7 +2,7 @@
 
 GO      ?= go
 SECONDS ?= 10
-RACED   = ./policies/flow ./cmd/taillab/... ./reports ./workloads .
+RACED   = ./policies/flow ./realrun/... ./cmd/taillab/... ./reports ./workloads .
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test race fuzz-short bench lint determinism scenarios golden-update page ci

@@ -172,7 +172,8 @@ func (d *drive) send(f *front, t *todo) {
 			res.Outcome = policies.DeadlineHit
 		}
 		res.Sent, res.FirstByte = d.clock.local(res.Sent), d.clock.local(res.FirstByte)
-		res.FirstToken, res.Done = d.clock.local(res.FirstToken), d.clock.local(res.Done)
+		res.FirstToken, res.LastToken = d.clock.local(res.FirstToken), d.clock.local(res.LastToken)
+		res.Done = d.clock.local(res.Done)
 		for _, m := range res.Messages {
 			f.heard(int(a.Service), policies.Ref{ID: a.Ref.ID, Inc: m.Inc}, m)
 		}

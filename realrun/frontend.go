@@ -148,10 +148,14 @@ func (f *front) record(p *pending, class policies.Outcome, n int) reports.Record
 	done := max(a.res.Done, sent)
 	r.Latency = done - at
 	r.Steps = reports.Steps{Held: sent - at, Service: done - sent}
+	if t := a.res.Steps; t.Told && t.Queue+t.Batch+t.Service <= done-sent { // what the backend does not account for is the network's
+		r.Steps.Queue, r.Steps.Batch, r.Steps.Service = t.Queue, t.Batch, t.Service
+		r.Steps.Network = done - sent - t.Queue - t.Batch - t.Service
+	}
 	if a.res.FirstToken >= 0 && f.d.streaming {
 		r.TTFT = a.res.FirstToken - at
-		if a.res.Tokens > 1 {
-			r.TPOT = (done - a.res.FirstToken) / time.Duration(a.res.Tokens-1)
+		if a.res.Tokens > 1 && a.res.LastToken >= a.res.FirstToken {
+			r.TPOT = (a.res.LastToken - a.res.FirstToken) / time.Duration(a.res.Tokens-1)
 		}
 	}
 	return r

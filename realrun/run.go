@@ -26,7 +26,7 @@ func (d *drive) plan() (*arrivals, reports.Setup, error) {
 		return nil, reports.Setup{}, err
 	}
 	a := &arrivals{src: src, buf: make([]workloads.Request, chunk)}
-	s := reports.Setup{SLO: m.SLO, Seed: d.run.Rep + 1, Opaque: true, Streaming: d.streaming, Classes: c.Setup.Workload.Classes(), Sections: true}
+	s := reports.Setup{SLO: m.SLO, Seed: d.run.Rep + 1, Opaque: !d.emulated, Streaming: d.streaming, Classes: c.Setup.Workload.Classes(), Sections: true}
 	names := policies.OutcomeNames()
 	s.Outcomes = names[:]
 	for i := range c.Setup.Services {

@@ -63,6 +63,7 @@ const maxSeq = 1<<46 - 1
 type Engine struct {
 	now      Time
 	agenda   agenda
+	soon     soon
 	seq      uint64
 	events   uint64
 	handlers []registered
@@ -129,7 +130,12 @@ func (e *Engine) Schedule(at Time, h HandlerID, arg uint64) {
 	if at < e.now || at == Never {
 		e.broken("scheduled in the past or never", at, int(h))
 	}
-	e.agenda.push(event{int64(at), e.key(h), arg})
+	ev := event{int64(at), e.key(h), arg}
+	if at == e.now && Class(ev.key>>62) == Message {
+		e.soon.push(ev)
+		return
+	}
+	e.agenda.push(ev)
 }
 
 // key takes the next sequence number: class 2 bits | sequence 46 | handler 16.
@@ -177,19 +183,23 @@ func (e *Engine) batch() bool {
 		if e.stopped {
 			return false
 		}
-		if e.fromSource() {
-			if e.next > e.limit || e.next == Never {
+		var ev event
+		if e.soon.n > 0 && e.soonFirst() {
+			ev = e.soon.pop()
+		} else {
+			if e.fromSource() {
+				if e.next > e.limit || e.next == Never {
+					return false
+				}
+				e.fire()
+				continue
+			}
+			if Time(e.agenda.root().at) > e.limit {
 				return false
 			}
-			e.fire()
-			continue
+			ev = e.agenda.pop()
+			e.now = Time(ev.at)
 		}
-		at := e.agenda.root().at
-		if Time(at) > e.limit {
-			return false
-		}
-		ev := e.agenda.pop()
-		e.now = Time(at)
 		h := HandlerID(ev.key)
 		if h == 0 {
 			e.due(ev)
@@ -209,6 +219,15 @@ func (e *Engine) fromSource() bool {
 	}
 	r := e.agenda.root()
 	return int64(e.next) < r.at || (int64(e.next) == r.at && Class(r.key>>62) > source)
+}
+
+// soonFirst tells whether the first message of this instant is next: nothing in the
+// agenda and no source of the instant comes before it.
+func (e *Engine) soonFirst() bool {
+	if e.next == e.now {
+		return false
+	}
+	return e.agenda.n == 0 || !e.agenda.root().before(e.soon.first())
 }
 
 func (e *Engine) fire() {
@@ -240,7 +259,7 @@ func (e *Engine) Interrupted() bool { return e.interrupted.Load() }
 func (e *Engine) Now() Time { return e.now }
 
 // Pending is the number of events filed, armed timers included, sources not.
-func (e *Engine) Pending() int { return e.agenda.n - e.timers.dead }
+func (e *Engine) Pending() int { return e.agenda.n + e.soon.n - e.timers.dead }
 
 // Events is the number of events handled, occurrences of sources included.
 func (e *Engine) Events() uint64 { return e.events }
@@ -252,7 +271,7 @@ func (e *Engine) Idle() bool { return e.Pending() == 0 && e.next == Never }
 func (e *Engine) Clear() {
 	e.now, e.seq, e.events, e.stopped = 0, 0, 0, false
 	e.interrupted.Store(false)
-	e.agenda.n = 0
+	e.agenda.n, e.soon.n, e.soon.head = 0, 0, 0
 	e.sources = e.sources[:0]
 	e.next, e.nextSrc = Never, -1
 	e.timers.clear()

@@ -74,6 +74,25 @@ func until(t *testing.T, ok func() bool) {
 	require.Eventually(t, ok, 10*time.Second, time.Millisecond)
 }
 
+// hold keeps n requests inside that do not end before release.
+func (w *world) hold(n int) (release func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			_, err := w.do(ctx, "POST", "/", "", wire.HeaderDemand, "3600000000000")
+			require.ErrorIs(w.t, err, context.Canceled)
+		})
+	}
+	until(w.t, func() bool { return w.inside() == n })
+	return func() {
+		cancel()
+		wg.Wait()
+		until(w.t, func() bool { return w.inside() == 0 })
+	}
+}
+
 func (w *world) inside() int {
 	r := w.fleet.replicas[0]
 	r.mu.Lock()
@@ -197,13 +216,7 @@ func TestStreamPacesTokens(t *testing.T) {
 func TestRejections(t *testing.T) {
 	t.Parallel()
 	w := start(t, Config{Replicas: []Replica{{Model: model(t, func(s *gpu.Spec) { s.QueueLimit = 0 })}}})
-	go func() {
-		res, err := w.do(context.Background(), "POST", "/", "", wire.HeaderDemand, "200000000")
-		if err == nil {
-			_ = res.Body.Close()
-		}
-	}()
-	until(t, func() bool { return w.inside() == 1 })
+	defer w.hold(1)()
 	res, _ := w.call("POST", "/", "", wire.HeaderDemand, "1")
 	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 	require.Equal(t, "queue_full", res.Header.Get(wire.HeaderClass))
@@ -216,10 +229,7 @@ func TestRejections(t *testing.T) {
 	}
 
 	w = start(t, Config{Replicas: []Replica{{Model: model(t, func(s *gpu.Spec) { s.QueueTimeout = 10 * ms })}}})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() { w.call("POST", "/", "", wire.HeaderDemand, "100000000") })
-	until(t, func() bool { return w.inside() == 1 })
+	defer w.hold(1)()
 	res, _ = w.call("POST", "/", "", wire.HeaderDemand, "1")
 	require.Equal(t, http.StatusGatewayTimeout, res.StatusCode)
 	require.Equal(t, "deadline", res.Header.Get(wire.HeaderClass))
@@ -367,17 +377,13 @@ func TestLoadIsTold(t *testing.T) {
 	require.True(t, strings.HasPrefix(res.Header.Get(wire.HeaderLoad), "TEXT named_metrics.rif=0, "), res.Header.Get(wire.HeaderLoad))
 	require.Equal(t, balance.Load{Slots: 2}, loadIn(t, res))
 	require.JSONEq(t, `{"inc":0,"rif":0,"idle_slots":2,"latency_s":0}`, body)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for range 3 {
-		wg.Go(func() { w.call("POST", "/", "", wire.HeaderDemand, "100000000") })
-	}
-	until(t, func() bool { return w.inside() == 3 })
+	release := w.hold(3)
 	res, _ = w.call("GET", "/probe", "")
 	require.Equal(t, balance.Load{Running: 2, Queued: 1, Slots: 2}, loadIn(t, res))
 	_, body = w.call("GET", "/metrics", "")
 	require.Contains(t, body, `vllm:num_requests_running{model_name="emulated"} 2`)
 	require.Contains(t, body, `vllm:num_requests_waiting{model_name="emulated"} 1`)
+	release()
 	res, _ = w.call("POST", "/", "", wire.HeaderDemand, "1000")
 	require.True(t, strings.HasPrefix(res.Header.Get(wire.HeaderLoad), "JSON {"))
 	require.NotZero(t, loadIn(t, res).LatencyEst, "it has seen a request end")
