@@ -130,6 +130,9 @@ func (h Host) targets(ctx context.Context, d *drive, f *fleet, ear *listener, i 
 			f.halves = append(f.halves, half{s.Name, cfg.Tape})
 		}
 	}
+	if err := d.disturb(&cfg, s); err != nil {
+		return nil, err
+	}
 	for g := range s.Groups {
 		grp := &s.Groups[g]
 		d.streaming = d.streaming || grp.Model.Streams()

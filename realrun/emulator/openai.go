@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings")
+	"strings"
+)
 
 // defaultOutput is the tokens of an answer whose length nobody said: the default of
 // the completions interface.
