@@ -5,7 +5,7 @@ SECONDS ?= 10
 RACED   = ./policies/flow ./realrun/... ./cmd/taillab/... ./reports ./workloads .
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race fuzz-short bench lint determinism scenarios golden-update page ci
+.PHONY: help build demo live-demo test race fuzz-short bench lint determinism scenarios golden-update page ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -15,6 +15,9 @@ build: ## the program, in bin/taillab
 
 demo: ## the demo scenario: table, gates and one HTML page below runs/
 	$(GO) run ./cmd/taillab run wechat-jiq
+
+live-demo: ## the same policies driven for real, against emulated backends on this machine (45 s)
+	$(GO) run ./cmd/taillab run live-demo --live emulator
 
 test: ## go vet and every test
 	$(GO) vet ./...

@@ -31,7 +31,7 @@ type Manifest struct {
 	Status      string            `json:"status"` // complete, interrupted or failed
 	ToolVersion string            `json:"tool_version"`
 	Git         *Git              `json:"git,omitempty"`
-	Host        string            `json:"host"` // sim or live
+	Host        string            `json:"host"` // sim or live; both where the run holds a folder of each
 	Machine     Machine           `json:"machine"`
 	Command     []string          `json:"command"`
 	Files       map[string]string `json:"files"` // path in the directory → SHA-256, hex
@@ -43,6 +43,9 @@ type RunWriter struct {
 	partial string
 	final   string
 	files   map[string]string
+
+	parent *RunWriter // of a folder of a run, see Folder
+	name   string
 }
 
 // CreateRun makes `<out>/<scenario>/<stamp>.partial`; the stamp is started in
@@ -74,8 +77,21 @@ func CreateRun(out, scenario string, started time.Time) (*RunWriter, error) {
 	}
 }
 
+// Folder is a run directory inside this one, such as that of one host where two were
+// run. It has the ID of the whole, and its Finish comes first.
+func (w *RunWriter) Folder(name string) *RunWriter {
+	name = FileSafe(name)
+	return &RunWriter{partial: filepath.Join(w.partial, name), final: filepath.Join(w.final, name),
+		files: map[string]string{}, parent: w, name: name}
+}
+
 // ID is the name of the finished directory: the run_id of the summary.
-func (w *RunWriter) ID() string { return filepath.Base(w.final) }
+func (w *RunWriter) ID() string {
+	if w.parent != nil {
+		return w.parent.ID()
+	}
+	return filepath.Base(w.final)
+}
 
 // Dir is the path of the finished directory.
 func (w *RunWriter) Dir() string { return w.final }
@@ -142,7 +158,7 @@ func digest(data []byte) string {
 }
 
 // Finish writes manifest.json (schema and files are filled in) and renames the
-// directory. It returns the final path.
+// directory, unless it is a folder of another. It returns the final path.
 func (w *RunWriter) Finish(m Manifest) (string, error) {
 	m.Schema, m.Files = ManifestSchema, w.files
 	if m.Command == nil {
@@ -152,8 +168,18 @@ func (w *RunWriter) Finish(m Manifest) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write manifest.json: %w", err)
 	}
+	if err := os.MkdirAll(w.partial, 0o777); err != nil {
+		return "", fmt.Errorf("write manifest.json: %w", err)
+	}
 	if err := os.WriteFile(filepath.Join(w.partial, "manifest.json"), data, 0o666); err != nil {
 		return "", fmt.Errorf("write manifest.json: %w", err)
+	}
+	if w.parent != nil { // its files are files of the whole, which is renamed at its own end
+		for path, sum := range w.files {
+			w.parent.files[w.name+"/"+path] = sum
+		}
+		w.parent.files[w.name+"/manifest.json"] = digest(data)
+		return w.final, nil
 	}
 	if err := os.Rename(w.partial, w.final); err != nil {
 		return "", fmt.Errorf("finish run directory: %w", err)

@@ -33,7 +33,7 @@ func TestEmbedded(t *testing.T) {
 		require.Equal(t, i.Name, plans[0].Name)
 		require.NotEmpty(t, plans[0].Gates)
 	}
-	require.Equal(t, []string{"amnesia-churn", "azure-conv", "fast-failing-replica", "few-replicas", "many-gateways", "stale-herd",
+	require.Equal(t, []string{"amnesia-churn", "azure-conv", "fast-failing-replica", "few-replicas", "live-demo", "many-gateways", "stale-herd",
 		"trace", "wechat-jiq"}, names)
 }
 

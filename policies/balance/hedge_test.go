@@ -158,6 +158,59 @@ func TestHedgeOfALateDecision(t *testing.T) {
 	require.Empty(t, h.kinds(), "nobody needs the copy any more")
 }
 
+// A client that has left wants no copy.
+func TestHedgeWhoseClientLeaves(t *testing.T) {
+	t.Parallel()
+	h := newBench(t, hedge(nil), table(3), nil)
+	h.to()
+	wake := h.out.List[len(h.out.List)-1]
+	if wake.Kind != flow.ActWake {
+		wake = h.out.List[0]
+	}
+	require.Equal(t, flow.ActWake, wake.Kind)
+	h.out.Reset()
+	h.fe.Gone(h.now, h.slot[0].Slot, policies.Cancelled, &h.out)
+	require.Equal(t, []flow.ActionKind{flow.ActCancel}, h.kinds())
+	h.out.Reset()
+	h.now = wake.At
+	h.fe.Woke(h.now, 0, wake.Arg, &h.out)
+	require.Empty(t, h.kinds())
+	h.answer(0, 0, policies.Cancelled)
+	require.Equal(t, []policies.Outcome{policies.Cancelled}, h.closed())
+}
+
+// An oracle inside sees the columns of the view it is shown.
+func TestDecoratedOracleSeesItsView(t *testing.T) {
+	t.Parallel()
+	truth := &lens{by: []uint16{0, 3, 1, 2}}
+	h := newBench(t, proto("retry", func(r *balance.Retry) { r.Wrap(&balance.JSQ{InTransit: true}); r.Max, r.Budget = 4, 4 }), table(4), truth)
+	require.Equal(t, 0, h.to())
+	for k, want := range []int{2, 3, 1} {
+		h.answer(0, uint8(k), policies.HTTP503)
+		h.wake()
+		require.Equal(t, want, h.sent(), "the shortest of those not tried")
+	}
+}
+
+// lens are true lengths by ID, shown as the view that is looked at.
+type lens struct {
+	fixedTruth
+	by []uint16
+	f  *balance.Fleet
+}
+
+func (l *lens) Look(f *balance.Fleet) { l.f = f }
+
+func (l *lens) Lens() []uint16 {
+	var out []uint16
+	for i := range l.f.Len() {
+		out = append(out, l.by[l.f.Ref(i).ID])
+	}
+	return out
+}
+
+func (l *lens) InTransit() []uint16 { return make([]uint16, l.f.Len()) }
+
 func TestHedgeDelayIsChecked(t *testing.T) {
 	t.Parallel()
 	for text, ok := range map[string]bool{"p95": true, "p99.9": true, "p1": true, "50ms": true, "1m": true,

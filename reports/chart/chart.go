@@ -55,6 +55,8 @@ func hostWord(host string) string {
 		return "simulated"
 	case "live":
 		return "measured live"
+	case "both":
+		return "simulated and measured live"
 	}
 	return host
 }

@@ -10,6 +10,7 @@ const (
 	KindMatrix   Kind = "matrix"
 	KindTail     Kind = "tail"
 	KindTimeline Kind = "timeline"
+	KindQQ       Kind = "qq"
 )
 
 // Figure is a drawn chart with everything a page needs around it.

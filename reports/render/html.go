@@ -40,6 +40,7 @@ type page struct {
 	Slowest            *htmlTable
 	Charts             []htmlFigure
 	Tail, Timeline     *htmlFigure
+	Both               *htmlBoth
 	Warnings           []htmlNote
 	Again, RawNote     string
 	Facts              []fact
@@ -61,7 +62,10 @@ type htmlFigure struct {
 // HTML writes the report as one page that needs no network: charts inline, colours
 // by CSS variables for light and dark, style and script allowed by their hashes
 // alone. Without scripts everything is readable.
-func HTML(w io.Writer, s *reports.Summary, o Options) error {
+func HTML(w io.Writer, s *reports.Summary, o Options) error { return writePage(w, s, o, nil) }
+
+// writePage writes the page, with a comparison of the hosts if there is one.
+func writePage(w io.Writer, s *reports.Summary, o Options, both *htmlBoth) error {
 	v := newView(s, o)
 	raw, note, err := rawSummary(s)
 	if err != nil {
@@ -78,7 +82,7 @@ func HTML(w io.Writer, s *reports.Summary, o Options) error {
 		Raw:     template.HTML(`<script type="application/json" id="summary">` + raw + "</script>"),
 		RawNote: note, Again: o.AgainCommand, Facts: facts(s),
 		Gates: gateTable(s), Results: resultTable(v), Cells: cellTable(v),
-		Groups: groupTable(v), Slowest: slowestTable(v),
+		Groups: groupTable(v), Slowest: slowestTable(v), Both: both,
 	}
 	if p.Name == "" {
 		p.Name = "(no name)"
@@ -94,6 +98,10 @@ func HTML(w io.Writer, s *reports.Summary, o Options) error {
 	for i, f := range Figures(s, o, chart.Light()) {
 		h := figureOf(f, i)
 		switch f.Kind {
+		case chart.KindQQ:
+			if both != nil {
+				both.QQ = &h
+			}
 		case chart.KindTail:
 			p.Tail = &h
 		case chart.KindTimeline:

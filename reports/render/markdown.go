@@ -24,11 +24,7 @@ func Markdown(w io.Writer, s *reports.Summary, o Options) error {
 	}
 	end := mdEnd(o)
 	// Each part may use what is left after a reserve for those behind it.
-	gates := make([]string, len(s.Gates))
-	for i, g := range s.Gates {
-		gates[i] = fmt.Sprintf("| %s | %s | %s |\n", mark(g.Verdict), mdCode(gateName(g)), md(gateText(g)))
-	}
-	mdRows(&b, "\n### Gates\n\n| | gate | result |\n|---|---|---|\n", gates, "gate", maxMarkdown/2, o.MaxRows)
+	mdRows(&b, "\n### Gates\n\n| | gate | result |\n|---|---|---|\n", gateRows(s), "gate", maxMarkdown/2, o.MaxRows)
 	mdTable(&b, v, maxMarkdown*5/6, o.MaxRows)
 	var notesMD []string
 	for i, n := range notes(s) {
@@ -38,6 +34,15 @@ func Markdown(w io.Writer, s *reports.Summary, o Options) error {
 	b.WriteString(end)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// gateRows are the rows of the table of gates.
+func gateRows(s *reports.Summary) []string {
+	rows := make([]string, len(s.Gates))
+	for i, g := range s.Gates {
+		rows[i] = fmt.Sprintf("| %s | %s | %s |\n", mark(g.Verdict), mdCode(gateName(g)), md(gateText(g)))
+	}
+	return rows
 }
 
 func mdTable(b *strings.Builder, v view, limit, most int) {

@@ -66,7 +66,7 @@ func Figures(s *reports.Summary, o Options, theme chart.Theme) []chart.Figure {
 		add(f)
 	}
 	var out []chart.Figure
-	for _, k := range []chart.Kind{chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindTail, chart.KindTimeline} {
+	for _, k := range []chart.Kind{chart.KindQQ, chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindTail, chart.KindTimeline} {
 		if f, ok := byKind[k]; ok {
 			out = append(out, f)
 		}
