@@ -8,6 +8,7 @@ import (
 	"taillab/policies"
 	"taillab/reports"
 	"taillab/scenarios"
+	"taillab/sim/gpu"
 )
 
 // explainCmd is `taillab explain`.
@@ -199,6 +200,9 @@ func (s *session) explainGPU(b *bytes.Buffer, name string) {
 	}
 	if p.About != "" {
 		fmt.Fprintf(b, "  %s\n", p.About)
+	}
+	if m, problems := gpu.New(p.Spec); len(problems) == 0 {
+		fmt.Fprintf(b, "  %s\n", m.Formula())
 	}
 	fmt.Fprintf(b, "  slots %d, max_batch %d\n\nexample\n  fleet: {replicas: 8, gpu: %s}\n", p.Slots, p.MaxBatch, p.Name)
 }

@@ -145,10 +145,19 @@ func (s *session) gpuRows() []row {
 			out = append(out, row{n, err.Error(), nil})
 			continue
 		}
-		out = append(out, row{n, presetLine(p.Model, p.GPU), map[string]any{
-			"model": p.Model, "gpu": p.GPU, "kind": p.Kind, "source": p.Source, "derived": p.Derived}})
+		out = append(out, row{n, fmt.Sprintf("%-13s  LOO %-5s  %s [%s]", p.Kind, looText(p.LOOMAPE), presetLine(p.Model, p.GPU), p.Source), map[string]any{
+			"model": p.Model, "gpu": p.GPU, "kind": p.Kind, "source": p.Source, "derived": p.Derived, "loo_mape": p.LOOMAPE}})
 	}
 	return out
+}
+
+// looText is the error of a fitted preset with each point left out once; most were
+// published without the rows that it needs.
+func looText(mape *float64) string {
+	if mape == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f%%", *mape)
 }
 
 func presetLine(model, gpu string) string {
