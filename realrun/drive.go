@@ -16,7 +16,6 @@ import (
 	"taillab/reports"
 	"taillab/scenarios"
 	"taillab/sim/gpu"
-	"taillab/workloads"
 )
 
 // Transport carries attempts to one backend; *wire.Client implements it.
@@ -28,19 +27,41 @@ type Transport interface {
 	Probe(ctx context.Context) (balance.Load, bool)
 	// Tell carries messages to the replica half beside the backend.
 	Tell(ctx context.Context, e wire.Envelope) error
+	// Begin hands the replica half beside the backend its part in a run.
+	Begin(ctx context.Context, s wire.Start) error
+	// Ready asks for the path of the ready check.
+	Ready(ctx context.Context, path string) bool
+}
+
+// place is what the backends of a run are.
+type place struct {
+	base     time.Time // the wire's instants count from it
+	emulated bool
+	name     string           // of the run in messages; "" = its seed
+	tables   []*balance.Table // members by service; nil: the scenario's
+	fronts   []string         // base URLs of the front ends, by index
 }
 
 // drive is one live run of one cell.
 type drive struct {
 	run   *scenarios.Run
+	num   int             // of the run in its call
 	ctx   context.Context // of attempts: ends at the drain cap
+	stop  context.CancelFunc
 	clock *clock
-	pace  string
+	pacer pacer
+	place place
 
 	fronts    []*front
-	backends  [][]Transport // by service, replica
+	services  []service
+	agenda    *timers // faults, health checks and what discovery delivers
 	emulated  bool
 	streaming bool
+	over      atomic.Bool // the fronts have stopped
+
+	rows  *arrivals
+	guard *guard
+	sound soundness
 
 	noisy [][]*gpu.Model // by service, replica; nil for services without noise per request
 	noise rand.PCG
@@ -48,6 +69,12 @@ type drive struct {
 	tenants     []uint16
 	tenantNames []string
 	models      []string
+
+	dice     map[string]*rand.PCG // of faults and discovery; under fmu
+	registry registry             // under fmu
+	fmu      sync.Mutex
+	note     func(string)
+	halves   []half // tapes of the replica halves
 
 	open     atomic.Int64 // measured requests not closed
 	inFlight atomic.Int64
@@ -66,21 +93,45 @@ type drive struct {
 	wg      sync.WaitGroup // attempts, probes and messages under way
 }
 
-func newDrive(ctx context.Context, run *scenarios.Run, live scenarios.Live, emulated bool) *drive {
+// service is one service's backends as a run drives them.
+type service struct {
+	name     string
+	backends []Transport // by replica
+	table    *balance.Table
+	ready    string // path of the ready check
+	half     bool   // the policy has a replica half
+	remote   bool   // which runs beside backends that are not ours
+	inferred *inferred
+	fault    func(r int, f *scenarios.Fault, length time.Duration, begin bool) // carries a fault out
+	notices  notices
+}
+
+func newDrive(ctx context.Context, run *scenarios.Run, live scenarios.Live, at place) *drive {
 	w := run.Cell.Setup.Workload
-	d := &drive{run: run, ctx: ctx, clock: &clock{base: time.Now()}, fuse: int64(fuseOf(live.MaxInFlight)), emulated: emulated,
-		lags: reports.NewHist(reports.HistBits), tenantNames: w.Tenants(), models: w.Models()}
-	switch {
-	case live.Warm == scenarios.WarmAuto:
-		d.warm = 16
-	default:
-		d.warm = live.Warm
+	c := &clock{base: at.base}
+	d := &drive{run: run, clock: c, place: at, fuse: int64(fuseOf(live.MaxInFlight)), emulated: at.emulated, agenda: newTimers(c), dice: map[string]*rand.PCG{},
+		lags: reports.NewHist(reports.HistBits), tenantNames: w.Tenants(), models: w.Models(), note: func(string) {}}
+	d.ctx, d.stop = context.WithCancel(ctx)
+	d.sound = newSoundness()
+	d.warm = live.Warm
+	if live.Warm == scenarios.WarmAuto {
+		d.warm = scenarios.MinWarm
 	}
 	for i := range run.Cell.Setup.Services {
-		d.noisy = append(d.noisy, noisyModels(&run.Cell.Setup.Services[i]))
+		s := &run.Cell.Setup.Services[i]
+		x := service{name: s.Name, table: s.Table(), ready: "/health", half: hasHalf(run.Cell.Balancers[i].Make())}
+		if at.tables != nil {
+			x.table = at.tables[i]
+		}
+		d.services = append(d.services, x)
+		d.noisy = append(d.noisy, nil)
+		if at.emulated {
+			d.noisy[i] = noisyModels(s)
+		}
 	}
 	d.noise = chance.Stream(run.Seed, "noise")
 	d.addFronts()
+	d.registry = newRegistry(d)
 	return d
 }
 
@@ -124,15 +175,15 @@ func (f *front) fresh() {
 	f.gen++
 	cfg := flow.Config{Index: f.index, Count: c.Setup.FrontEnds.Count}
 	if c.Setup.Live.Tape {
-		f.tape = &flow.Tape{}
-		cfg.Tape = f.tape
+		cfg.Tape = &flow.Tape{}
+		f.tapes = append(f.tapes, taped{f.gen, cfg.Tape})
 	}
 	for i := range c.Setup.Services {
 		s := &c.Setup.Services[i]
 		if f.dice[i] == nil {
 			f.dice[i] = chance.NewDice(f.d.run.Seed, fmt.Sprintf("balance/%s/%d", s.Name, f.index))
 		}
-		cfg.Services = append(cfg.Services, flow.Service{Name: s.Name, Table: s.Table(), Period: s.Discovery.Period,
+		cfg.Services = append(cfg.Services, flow.Service{Name: s.Name, Table: f.d.services[i].table, Period: s.Discovery.Period,
 			Detect: detection(s.Discovery.Detect), Balancer: c.Balancers[i].Make(), Dice: f.dice[i]})
 	}
 	f.fe = flow.New(cfg)
@@ -160,22 +211,26 @@ func (d *drive) send(f *front, t *todo) {
 		return
 	}
 	call, ctx, cancel, gen := t.call, t.ctx, t.cancel, t.gen
+	var first func(time.Duration)
+	if t.first {
+		first = func(time.Duration) { f.firstByte(gen, a.Slot, a.N, a.Req) }
+	}
+	svc := &d.services[a.Service]
+	if svc.inferred != nil {
+		svc.inferred.accepted(a.Ref, a.Req)
+	}
 	d.wg.Go(func() {
 		defer cancel()
 		defer d.inFlight.Add(-1)
-		var first func(time.Duration)
-		if f.fe.Subscribed(int(a.Service))&balance.WantFirstByte != 0 {
-			first = func(time.Duration) { f.firstByte(gen, a.Slot, a.N, a.Req) }
-		}
-		res := d.backends[a.Service][a.Ref.ID].Do(ctx, call, first)
-		if res.Outcome == policies.Cancelled && ctx.Err() == context.DeadlineExceeded {
-			res.Outcome = policies.DeadlineHit
-		}
+		res := svc.backends[a.Ref.ID].Do(ctx, call, first)
 		res.Sent, res.FirstByte = d.clock.local(res.Sent), d.clock.local(res.FirstByte)
 		res.FirstToken, res.LastToken = d.clock.local(res.FirstToken), d.clock.local(res.LastToken)
 		res.Done = d.clock.local(res.Done)
 		for _, m := range res.Messages {
 			f.heard(int(a.Service), policies.Ref{ID: a.Ref.ID, Inc: m.Inc}, m)
+		}
+		if svc.inferred != nil {
+			svc.inferred.finished(a.Ref, a.Req)
 		}
 		f.ended(gen, a.Slot, a.N, a.Req, res)
 	})
@@ -185,7 +240,7 @@ func (d *drive) send(f *front, t *todo) {
 func (d *drive) probe(f *front, t *todo) {
 	a, gen := t.act, t.gen
 	d.wg.Go(func() {
-		load, ok := d.backends[a.Service][a.Ref.ID].Probe(d.ctx)
+		load, ok := d.services[a.Service].backends[a.Ref.ID].Probe(d.ctx)
 		if !ok {
 			return // the front end's own timer notices
 		}
@@ -199,18 +254,27 @@ func (d *drive) probe(f *front, t *todo) {
 
 // tell carries a message to a replica half: one try, nobody waits for it.
 func (d *drive) tell(f *front, t *todo) {
-	a, m := t.act, t.msg
+	a, m, svc := t.act, t.msg, &d.services[t.act.Service]
+	if svc.inferred != nil {
+		svc.inferred.heard(a.Ref, m)
+		return
+	}
 	d.wg.Go(func() {
-		e := wire.Envelope{Run: d.name(), Service: d.run.Cell.Setup.Services[a.Service].Name,
+		e := wire.Envelope{Run: d.name(), Service: svc.name,
 			From: wire.Peer{N: uint32(f.index)}.String(), To: wire.Peer{Replica: true, N: a.Ref.ID}.String(), Msgs: []balance.Msg{m}}
-		if d.backends[a.Service][a.Ref.ID].Tell(d.ctx, e) != nil {
+		if svc.backends[a.Ref.ID].Tell(d.ctx, e) != nil {
 			d.lost.Add(1)
 		}
 	})
 }
 
 // name of the run in messages: halves refuse those of another run.
-func (d *drive) name() string { return fmt.Sprintf("%016x", d.run.Seed) }
+func (d *drive) name() string {
+	if d.place.name != "" {
+		return d.place.name
+	}
+	return fmt.Sprintf("%016x", d.run.Seed)
+}
 
 // heard hands a replica's message to the front end.
 func (f *front) heard(service int, from policies.Ref, m balance.Msg) {
@@ -251,35 +315,15 @@ func (d *drive) book(r *reports.Record) {
 	d.records++
 }
 
+func (d *drive) bookAll(list []reports.Record) {
+	for i := range list {
+		d.book(&list[i])
+	}
+}
+
 // lag notes how late a request was handed over.
 func (d *drive) lag(x time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lags.Record(int64(max(0, x)))
-}
-
-// arrivals is what the pacer has to send.
-type arrivals struct {
-	src      workloads.Source
-	buf      []workloads.Request
-	i, n     int
-	hash     workloads.Hasher
-	measured func(*workloads.Request) bool
-	past     func(*workloads.Request) bool
-}
-
-func (a *arrivals) next() *workloads.Request {
-	if a.i == a.n {
-		a.i, a.n = 0, a.src.Next(a.buf)
-		k := 0
-		for k < a.n && !a.past(&a.buf[k]) {
-			k++
-		}
-		a.hash.Add(a.buf[:k])
-		if a.n == 0 {
-			return nil
-		}
-	}
-	a.i++
-	return &a.buf[a.i-1]
 }

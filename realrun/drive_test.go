@@ -2,7 +2,9 @@ package realrun
 
 import (
 	"context"
+	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +23,12 @@ import (
 	"taillab/workloads"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("TAILLAB_KIND") != "" { // the hook of a fault runs this program
+		os.Exit(actAsHook(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // backend is a Transport in virtual time: it serves a fixed time, first come first
 // served, and can be told to misbehave.
@@ -30,6 +37,9 @@ type backend struct {
 	service time.Duration
 	fate    func(call *wire.Call) policies.Outcome // nil: always OK
 
+	down   atomic.Bool // refuses, and resets what is inside
+	silent atomic.Bool // answers no health check
+
 	mu   sync.Mutex
 	free time.Time
 	n    int
@@ -37,6 +47,10 @@ type backend struct {
 
 func (b *backend) Do(ctx context.Context, call *wire.Call, first func(time.Duration)) wire.Result {
 	r := wire.Result{Sent: time.Since(b.base), FirstByte: -1, FirstToken: -1}
+	if b.down.Load() {
+		r.Outcome, r.Done = policies.Refused, r.Sent
+		return r
+	}
 	b.mu.Lock()
 	b.n++
 	start := b.free
@@ -68,17 +82,31 @@ func (b *backend) Probe(context.Context) (balance.Load, bool) {
 }
 
 func (b *backend) Tell(context.Context, wire.Envelope) error { return nil }
+func (b *backend) Begin(context.Context, wire.Start) error   { return nil }
+
+func (b *backend) Ready(ctx context.Context, _ string) bool {
+	if b.silent.Load() {
+		<-ctx.Done()
+		return false
+	}
+	return !b.down.Load()
+}
 
 // keep is a Recorder that keeps everything of its runs.
 type keep struct {
-	col   *reports.Collector
+	col   *reports.Collector // of the last run or block
+	cols  map[int][]*reports.Collector
 	tapes map[string][]byte
 	warns []string
 	done  bool
 }
 
-func (k *keep) Begin(_ int, s reports.Setup) *reports.Collector {
+func (k *keep) Begin(num int, s reports.Setup) *reports.Collector {
+	if k.cols == nil {
+		k.cols = map[int][]*reports.Collector{}
+	}
 	k.col = reports.NewCollector(s)
+	k.cols[num] = append(k.cols[num], k.col)
 	return k.col
 }
 func (k *keep) Progress(int, float64)         {}
@@ -97,6 +125,11 @@ func cellOf(t *testing.T, n, m, requests int, rate float64, mk func() balance.Ba
 	w := workloads.NewSpec()
 	w.Demand = workloads.Constant(20e6)
 	w.Frontends.Count = m
+	return cellFrom(t, w, n, requests, rate, mk)
+}
+
+func cellFrom(t *testing.T, w workloads.Spec, n, requests int, rate float64, mk func() balance.Balancer) *scenarios.Cell {
+	t.Helper()
 	c, ps := workloads.Compile(w, workloads.Options{Services: []string{"main"}})
 	require.Empty(t, ps)
 	model, ps := gpu.New(gpu.Defaults(gpu.Service))
@@ -120,32 +153,55 @@ func policy(name string) func() balance.Balancer {
 	}
 }
 
-// virtual drives a cell against fake backends inside a bubble of virtual time.
+// bubble is a drive in virtual time against fake backends.
+type bubble struct {
+	d    *drive
+	list []*backend
+	keep *keep
+	bad  []reports.Warning // what made it unsound
+}
+
+// inBubble drives a cell inside a bubble of virtual time; prepare may change what is
+// there before.
+func inBubble(t *testing.T, c *scenarios.Cell, prepare func(b *bubble)) *bubble {
+	t.Helper()
+	b := &bubble{keep: &keep{}}
+	synctest.Test(t, func(t *testing.T) {
+		b.d = newDrive(t.Context(), &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, c.Setup.Live, place{base: time.Now(), emulated: true})
+		b.list = fakes(b.d)
+		if prepare != nil {
+			prepare(b)
+		}
+		b.d.clock.begin(lead)
+		b.d.pacer = newCoarse(b.d.clock)
+		defer b.d.pacer.close()
+		require.NoError(t, b.d.single(b.keep))
+		b.d.hand(b.keep, nil, func(_ int, why []reports.Warning) { b.bad = why })
+	})
+	require.True(t, b.keep.done)
+	return b
+}
+
+// fakes gives a drive fake backends that serve 20 ms, one at a time.
+func fakes(d *drive) (list []*backend) {
+	for i := range d.services {
+		for range d.services[i].table.N {
+			b := &backend{base: d.clock.base, service: 20 * time.Millisecond}
+			list = append(list, b)
+			d.services[i].backends = append(d.services[i].backends, b)
+		}
+	}
+	return list
+}
+
 func virtual(t *testing.T, c *scenarios.Cell, fate func(*wire.Call) policies.Outcome) (*keep, []*backend) {
 	t.Helper()
-	k := &keep{}
-	var list []*backend
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		d := newDrive(ctx, &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, c.Setup.Live, true)
-		var ts []Transport
-		for range c.Setup.Services[0].Replicas() {
-			b := &backend{base: d.clock.base, service: 20 * time.Millisecond, fate: fate}
-			list, ts = append(list, b), append(ts, b)
+	b := inBubble(t, c, func(b *bubble) {
+		for _, x := range b.list {
+			x.fate = fate
 		}
-		d.backends = [][]Transport{ts}
-		d.clock.begin(lead)
-		p, _ := newPacer(PacingCoarse, d.clock, c.RateRPS)
-		defer p.close()
-		s, err := d.drive(k, 0, p)
-		require.NoError(t, err)
-		cancel()
-		d.wg.Wait()
-		require.NoError(t, d.hand(k, 0, s, &fleet{}, nil))
 	})
-	require.True(t, k.done)
-	return k, list
+	return b.keep, b.list
 }
 
 // An hour at ten requests a second in virtual time: every request is sent at its
@@ -208,6 +264,19 @@ func TestConservation(t *testing.T) {
 	require.Equal(t, map[string]int64{"http_503": 720, "reset": 720, "malformed": 720, "stall": 720}, p.Errors)
 }
 
+// A request whose deadline passes leaves, wherever it is by then.
+func TestDeadlinesEndRequests(t *testing.T) {
+	w := workloads.NewSpec()
+	w.Demand, w.Deadline = workloads.Constant(20e6), workloads.Constant(100e6)
+	c := cellFrom(t, w, 1, 2000, 42, policy("random")) // 84% of what one replica serves: some wait too long
+	k, list := virtual(t, c, nil)
+	p := k.col.Part()
+	require.Equal(t, p.Requests, p.Completed+p.Errors["deadline"])
+	require.Greater(t, p.Errors["deadline"], int64(50))
+	require.LessOrEqual(t, *p.MaxMS, 100.0)
+	require.GreaterOrEqual(t, list[0].n, 2000)
+}
+
 // The fuse stops what would be too many in flight, says so, and the run is unsound.
 func TestTheFuse(t *testing.T) {
 	c := cellOf(t, 1, 1, 500, 1000, policy("random"))
@@ -221,17 +290,17 @@ func TestTheFuse(t *testing.T) {
 // An interrupted drive leaves no goroutine and gives no result.
 func TestInterrupt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(t.Context())
 		c := cellOf(t, 2, 1, 100_000, 10, policy("p2c"))
-		d := newDrive(ctx, &scenarios.Run{Cell: c, Seed: 1}, c.Setup.Live, true)
-		d.backends = [][]Transport{{&backend{base: d.clock.base, service: time.Second}, &backend{base: d.clock.base, service: time.Second}}}
+		d := newDrive(ctx, &scenarios.Run{Cell: c, Seed: 1}, c.Setup.Live, place{base: time.Now(), emulated: true})
+		for _, b := range fakes(d) {
+			b.service = time.Second
+		}
 		d.clock.begin(lead)
-		p := newCoarse(d.clock)
-		defer p.close()
+		d.pacer = newCoarse(d.clock)
+		defer d.pacer.close()
 		time.AfterFunc(time.Minute, cancel)
-		_, err := d.drive(&keep{}, 0, p)
-		require.ErrorIs(t, err, context.Canceled)
-		d.wg.Wait()
+		require.ErrorIs(t, d.single(&keep{}), context.Canceled)
 	})
 }
 

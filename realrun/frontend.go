@@ -25,16 +25,23 @@ type front struct {
 
 	mu   sync.Mutex
 	fe   *flow.FrontEnd
-	tape *flow.Tape
 	gen  uint32
-	down bool
+	down bool          // crashed, or the run is over
 	last time.Duration // Now never goes back
 	out  flow.Actions
 	reqs []pending // by slot
 	dice []*chance.Dice
+	past flow.Counters // of the generations before
 
 	started bool
 	early   []said
+	tapes   []taped // of all generations
+}
+
+// taped is the tape of one generation.
+type taped struct {
+	gen  uint32
+	tape *flow.Tape
 }
 
 // pending is an open request.
@@ -64,6 +71,7 @@ type todo struct {
 	cancel context.CancelFunc
 	ctx    context.Context
 	record *reports.Record
+	first  bool // the policy wants to hear of the first byte
 }
 
 // input runs one input under the lock and executes what it asked for.
@@ -109,12 +117,8 @@ func (f *front) begin(t *todo) {
 	r := &p.req
 	t.call = &wire.Call{ID: r.ID, FrontEnd: f.index, Attempt: int(t.act.N), Input: r.Input, Output: r.Output,
 		Tenant: f.d.tenantNames[r.Tenant], Model: f.d.modelName(r.Model), Demand: r.Demand, Noise: f.d.factor(r.Service, t.act.Ref.ID, p.z, p.u), Truth: f.d.emulated}
-	parent := f.d.ctx
-	if r.Deadline > 0 {
-		t.ctx, t.cancel = context.WithDeadline(parent, f.d.clock.base.Add(f.d.clock.zero+r.Deadline))
-	} else {
-		t.ctx, t.cancel = context.WithCancel(parent)
-	}
+	t.ctx, t.cancel = context.WithCancel(f.d.ctx)
+	t.first = f.fe.Subscribed(int(t.act.Service))&balance.WantFirstByte != 0
 	p.tries = append(p.tries, attempt{ref: t.act.Ref, sent: f.last, cancel: t.cancel})
 }
 
@@ -122,7 +126,7 @@ func (f *front) begin(t *todo) {
 func (f *front) end(t *todo) {
 	p := &f.reqs[t.act.Slot]
 	p.open = false
-	if p.measured {
+	if p.measured { // else it was given up before, or is not measured
 		r := f.record(p, policies.Outcome(t.act.Arg), int(t.act.N))
 		t.record = &r
 		f.d.open.Add(-1)
@@ -193,28 +197,64 @@ func (f *front) execute(list []todo) {
 	}
 }
 
-// arrive hands a request of the schedule over.
+// arrive hands a request of the schedule over. At a front end that is down it is lost.
 func (f *front) arrive(r *workloads.Request, z, u float64, measured bool) {
 	if measured {
 		f.d.open.Add(1)
 	}
-	f.input(func(now time.Duration) {
-		view := policies.Request{ID: r.ID, Key: r.Key, Arrived: r.At, Deadline: r.Deadline, Service: r.Service,
-			Tenant: r.Tenant, Group: r.Group, Model: r.Model, Input: r.Input, Class: r.Class, Priority: r.Priority}
-		slot := f.fe.Arrive(now, &view, &f.out)
-		for int(slot) >= len(f.reqs) {
-			f.reqs = append(f.reqs, pending{})
-		}
-		p := &f.reqs[slot]
-		*p = pending{req: *r, z: z, u: u, open: true, measured: measured, tries: p.tries[:0]}
+	f.mu.Lock()
+	f.last = max(f.last, f.d.clock.now(), 0)
+	if f.down {
+		p := pending{req: *r, open: true, measured: measured}
+		lost := f.drop(&p, policies.Lost)
+		f.mu.Unlock()
+		f.d.bookAll(lost)
+		return
+	}
+	view := policies.Request{ID: r.ID, Key: r.Key, Arrived: r.At, Deadline: r.Deadline, Service: r.Service,
+		Tenant: r.Tenant, Group: r.Group, Model: r.Model, Input: r.Input, Class: r.Class, Priority: r.Priority}
+	slot := f.fe.Arrive(f.last, &view, &f.out)
+	for int(slot) >= len(f.reqs) {
+		f.reqs = append(f.reqs, pending{})
+	}
+	p := &f.reqs[slot]
+	*p = pending{req: *r, z: z, u: u, open: true, measured: measured, tries: p.tries[:0]}
+	gen := f.gen
+	list := f.take()
+	f.mu.Unlock()
+	f.execute(list)
+	if r.Deadline > 0 {
+		f.expire(gen, slot, r.ID, r.Deadline)
+	}
+}
+
+// expire lets a request go at its deadline, wherever it is by then.
+func (f *front) expire(gen, slot uint32, req uint64, at time.Duration) {
+	f.timers.set(at, func() {
+		f.input(func(now time.Duration) {
+			if p := f.open(gen, slot, req); p != nil {
+				f.fe.Gone(now, slot, policies.DeadlineHit, &f.out)
+			}
+		})
 	})
+}
+
+// open finds a request that has not closed; nil when it has, or was lost in a crash.
+func (f *front) open(gen, slot uint32, req uint64) *pending {
+	if f.gen != gen || int(slot) >= len(f.reqs) {
+		return nil
+	}
+	if p := &f.reqs[slot]; p.open && p.req.ID == req {
+		return p
+	}
+	return nil
 }
 
 // ended tells the front end how an attempt went.
 func (f *front) ended(gen uint32, slot uint32, n uint8, req uint64, res wire.Result) {
 	f.input(func(now time.Duration) {
-		p := &f.reqs[slot]
-		if f.gen != gen || p.req.ID != req || int(n) >= len(p.tries) {
+		p := f.open(gen, slot, req)
+		if p == nil || int(n) >= len(p.tries) {
 			return // the front end was replaced meanwhile
 		}
 		a := &p.tries[n]
@@ -226,35 +266,118 @@ func (f *front) ended(gen uint32, slot uint32, n uint8, req uint64, res wire.Res
 // firstByte tells the front end that an answer has begun.
 func (f *front) firstByte(gen uint32, slot uint32, n uint8, req uint64) {
 	f.input(func(now time.Duration) {
-		if p := &f.reqs[slot]; f.gen == gen && p.open && p.req.ID == req {
+		if f.open(gen, slot, req) != nil {
 			f.fe.FirstByte(now, slot, n, &f.out)
 		}
 	})
 }
 
-// stop closes what is still open at the drain cap.
-func (f *front) stop() []reports.Record {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// change tells the front end of a membership change.
+func (f *front) change(service int, c balance.Change) {
+	f.input(func(now time.Duration) {
+		if f.fe.Fleet(service) != nil {
+			f.fe.Membership(now, service, c, &f.out)
+		}
+	})
+}
+
+// drop gives up a request without telling the policy; what comes of it later counts
+// for nothing.
+func (f *front) drop(p *pending, class policies.Outcome) []reports.Record {
+	for i := range p.tries {
+		if a := &p.tries[i]; !a.over && a.cancel != nil {
+			a.cancel()
+		}
+	}
+	if !p.open || !p.measured {
+		return nil
+	}
+	p.measured = false
+	f.d.open.Add(-1)
+	return []reports.Record{f.record(p, class, len(p.tries))}
+}
+
+// dropAll gives up what is open. Parked requests that nothing can decide any more are
+// stuck where the class is Unfinished.
+func (f *front) dropAll(class policies.Outcome) (out []reports.Record) {
 	f.last = max(f.last, f.d.clock.now())
-	var out []reports.Record
 	for i := range f.reqs {
 		p := &f.reqs[i]
 		if !p.open {
 			continue
 		}
-		p.open = false
-		class := policies.Unfinished
-		if len(p.tries) == 0 && f.fe.Stuck(uint32(i)) {
-			class = policies.Stuck
+		as := class
+		if as == policies.Unfinished && len(p.tries) == 0 && f.fe.Stuck(uint32(i)) {
+			as = policies.Stuck
 		}
-		if p.measured {
-			f.d.open.Add(-1)
-			out = append(out, f.record(p, class, len(p.tries)))
+		out = append(out, f.drop(p, as)...)
+	}
+	return out
+}
+
+// abandon gives up what is open at the end of a block; the front end goes on.
+func (f *front) abandon() {
+	f.mu.Lock()
+	lost := f.dropAll(policies.Unfinished)
+	f.mu.Unlock()
+	f.d.bookAll(lost)
+}
+
+// stop closes what is still open at the drain cap. The front end hears nothing more.
+func (f *front) stop() {
+	f.mu.Lock()
+	lost := f.dropAll(policies.Unfinished)
+	f.down = true
+	f.mu.Unlock()
+	f.d.bookAll(lost)
+}
+
+// crash drops the front end: what it held is lost, its attempts are cancelled.
+func (f *front) crash() {
+	f.mu.Lock()
+	if f.down {
+		f.mu.Unlock()
+		return
+	}
+	lost := f.dropAll(policies.Lost)
+	f.down = true
+	f.mu.Unlock()
+	f.d.bookAll(lost)
+}
+
+// restart puts a fresh front end in place of one that crashed: its members come in
+// one bulk reset, then what the registry knows of restarts.
+func (f *front) restart(restarted [][]uint32) {
+	f.mu.Lock()
+	if !f.down || f.d.over.Load() {
+		f.mu.Unlock()
+		return
+	}
+	f.down = false
+	f.past = f.past.Add(f.fe.Counters())
+	f.fresh()
+	f.last = max(f.last, f.d.clock.now(), 0)
+	f.fe.Start(f.last, &f.out)
+	for service, list := range restarted {
+		for id, inc := range list {
+			if inc > 0 && f.fe.Fleet(service) != nil {
+				f.fe.Membership(f.last, service, balance.Change{Kind: balance.ChangeAdded, Ref: policies.Ref{ID: uint32(id), Inc: inc}}, &f.out)
+			}
 		}
 	}
-	f.down = true
-	return out
+	list := f.take()
+	f.mu.Unlock()
+	f.execute(list)
+}
+
+// counters are the messages of all generations, and how many requests are open.
+func (f *front) counters() (flow.Counters, int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return f.past.Add(f.fe.Counters()), 0
+	}
+	return f.past.Add(f.fe.Counters()), f.fe.Open()
 }
 
 func (f *front) String() string { return fmt.Sprintf("front end %d", f.index) }

@@ -3,6 +3,7 @@ package realrun
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"taillab/policies/balance"
@@ -14,56 +15,121 @@ import (
 )
 
 // Host runs plans against real backends, or against emulated ones when Targets is
-// nil. Runs are driven one after another: a live measurement shares its machine with
-// nothing else.
+// nil. A live measurement shares its machine with nothing else: one call at a time.
 type Host struct {
 	Targets *scenarios.Targets
 	// Unsound is told of each run that was not soundly measured: its gates must not
 	// be judged.
 	Unsound func(run int, why []reports.Warning)
+	// Note is told what is worth a line to the user and changes no verdict.
+	Note func(text string)
 }
 
 // lead is how long before the first instant of the schedule everything is ready.
 const lead = 200 * time.Millisecond
 
-// Run drives the runs. It returns ctx's error when it was interrupted; the run under
-// way then gives no result.
+// Run drives one run, or interleaves several: the arms of one comparison, of which
+// each gives one collector per block. It returns ctx's error when it was interrupted;
+// the runs then give no result.
 func (h Host) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorder) error {
-	for i := range runs {
-		if err := h.one(ctx, i, &runs[i], rec); err != nil {
-			return fmt.Errorf("policy %q: %w", runs[i].Cell.Policy, err)
-		}
+	if len(runs) == 0 {
+		return nil
+	}
+	s, err := h.open(ctx, runs)
+	if err != nil {
+		return fmt.Errorf("policy %q: %w", runs[0].Cell.Policy, err)
+	}
+	defer s.close()
+	var why []reports.Warning
+	if len(runs) == 1 {
+		err = s.arms[0].single(rec)
+	} else {
+		why, err = s.compare(rec)
+	}
+	if err != nil {
+		return fmt.Errorf("policy %q: %w", runs[0].Cell.Policy, err)
+	}
+	s.close() // the tapes of the replica halves are whole from here on
+	others := s.load.end()
+	for _, d := range s.arms {
+		d.sound.others = others
+		d.hand(rec, why, h.Unsound)
 	}
 	return nil
 }
 
-func (h Host) one(ctx context.Context, num int, run *scenarios.Run, rec reports.Recorder) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	live := run.Cell.Setup.Live
-	d := newDrive(ctx, run, live, h.Targets == nil)
-	ear, err := listen(d, h.address())
+// session is one call of Run: its arms over common backends. Emulated backends are
+// each arm's own, since the replica half of its policy runs inside them.
+type session struct {
+	h     Host
+	base  time.Time
+	arms  []*drive
+	ear   *listener
+	load  *hostLoad
+	mu    sync.Mutex // of notes
+	ends  []func()
+	ended bool
+}
+
+// open starts or reaches the backends and makes the arms.
+func (h Host) open(ctx context.Context, runs []scenarios.Run) (*session, error) {
+	s := &session{h: h, base: time.Now()}
+	tables, err := s.reach(ctx, runs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer ear.close()
-	fleet, err := h.fleet(ctx, d, ear)
+	for i := range runs {
+		run := &runs[i]
+		at := place{base: s.base, emulated: h.Targets == nil, tables: tables}
+		if len(runs) > 1 {
+			at.name = fmt.Sprintf("%016x.%d", run.Seed, i)
+		}
+		d := newDrive(ctx, run, run.Cell.Setup.Live, at)
+		d.num, d.note = i, s.note
+		s.arms = append(s.arms, d)
+		s.ends = append(s.ends, d.end)
+	}
+	if s.ear, err = listen(s.arms, h.address()); err == nil {
+		s.ends = append([]func(){s.ear.close}, s.ends...)
+		err = s.connect(ctx)
+	}
 	if err != nil {
-		return err
+		s.close()
+		return nil, err
 	}
-	defer fleet.close()
-	d.clock.begin(lead)
-	p, name := newPacer(live.Pacing, d.clock, run.Cell.RateRPS)
-	defer p.close()
-	d.pace = name
-	s, err := d.drive(rec, num, p)
-	cancel()
-	d.wg.Wait()
-	fleet.close() // the tapes of the replica halves are whole from here on
-	if err != nil {
-		return err
+	for _, d := range s.arms {
+		d.clock.begin(lead)
+		d.pacer, _ = newPacer(d.run.Cell.Setup.Live.Pacing, d.clock, d.run.Cell.RateRPS)
+		d.guard = newGuard(d.run.Cell.RateRPS)
+		s.ends = append(s.ends, d.pacer.close)
+		if len(s.arms) > 1 {
+			d.clock.hold()
+		}
 	}
-	return d.hand(rec, num, s, fleet, h.Unsound)
+	s.load = newHostLoad()
+	return s, nil
+}
+
+// close ends everything that open and the runs began: what listens first, then
+// attempts, then backends.
+func (s *session) close() {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	for _, end := range s.ends {
+		end()
+	}
+}
+
+// note says something to the user, from any goroutine.
+func (s *session) note(text string) {
+	if s.h.Note == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.h.Note(text)
 }
 
 func (h Host) address() string {
@@ -73,115 +139,143 @@ func (h Host) address() string {
 	return "127.0.0.1:0"
 }
 
-// fleet is the backends of a run.
-type fleet struct {
-	emulated []*emulator.Fleet // by service; nil with real targets
-	clients  []*wire.Client
-	halves   []half
-}
-
-// half is the tape of a service's replica halves, whole once the fleet is closed.
+// half is the tape of a service's replica halves, whole once the backends are closed.
 type half struct {
 	service string
 	tape    *flow.Tape
 }
 
-func (f *fleet) close() {
-	for _, c := range f.clients {
-		c.Close()
-	}
-	for _, e := range f.emulated {
-		_ = e.Close()
-	}
-}
-
-// fleet starts or reaches the backends of every service.
-func (h Host) fleet(ctx context.Context, d *drive, ear *listener) (*fleet, error) {
-	f := &fleet{}
-	c := d.run.Cell
-	for i := range c.Setup.Services {
-		targets, err := h.targets(ctx, d, f, ear, i)
-		if err == nil {
-			err = d.connect(ctx, f, i, targets)
+// connect gives every arm its backends.
+func (s *session) connect(ctx context.Context) error {
+	urls := s.ear.urls(s.arms[0].run.Cell.Setup.FrontEnds.Count)
+	var clients [][]Transport
+	for i := range s.arms {
+		d := s.arms[i]
+		d.place.fronts = urls
+		var err error
+		switch {
+		case s.h.Targets == nil:
+			err = s.emulate(ctx, d)
+		case i == 0:
+			if err = s.real(ctx, d); err == nil {
+				for k := range d.services {
+					clients = append(clients, d.services[k].backends)
+				}
+			}
+		default:
+			err = s.share(d, clients)
 		}
 		if err != nil {
-			f.close()
-			return nil, err
+			return err
 		}
 	}
-	return f, nil
+	return nil
 }
 
-// targets lists the backends of service i, started first when they are emulated.
-func (h Host) targets(ctx context.Context, d *drive, f *fleet, ear *listener, i int) ([]wire.Target, error) {
-	s := &d.run.Cell.Setup.Services[i]
-	if h.Targets != nil {
-		t := h.Targets.Service(s.Name)
-		if t == nil {
-			return nil, fmt.Errorf("service %s has no targets", s.Name)
-		}
-		return wireTargets(t), nil
+// inferring tells whether the driver itself runs the replica half of a service.
+func (d *drive) inferring(reporter string) bool {
+	return reporter == scenarios.ReporterInferred && len(d.fronts) == 1
+}
+
+// tape makes the tape of a service's replica halves, nil when nothing is taped.
+func (d *drive) tape(service string) *flow.Tape {
+	if !d.run.Cell.Setup.Live.Tape {
+		return nil
 	}
-	cfg := emulator.Config{Service: s.Name, Seed: d.run.Seed, Run: d.name(), FrontEnds: ear.urls(d.run.Cell.Setup.FrontEnds.Count)}
-	if _, ok := d.run.Cell.Balancers[i].Make().(balance.Halved); ok {
-		cfg.Half = d.run.Cell.Balancers[i].Make
-		if d.run.Cell.Setup.Live.Tape {
-			cfg.Tape = &flow.Tape{}
-			f.halves = append(f.halves, half{s.Name, cfg.Tape})
+	t := &flow.Tape{}
+	d.halves = append(d.halves, half{service, t})
+	return t
+}
+
+// emulate starts the backends of a drive's own.
+func (s *session) emulate(ctx context.Context, d *drive) error {
+	for i := range d.services {
+		d.streaming = d.streaming || streams(&d.run.Cell.Setup.Services[i])
+	}
+	for i := range d.services {
+		e, err := d.emulateService(ctx, i)
+		if err != nil {
+			return err
 		}
+		var targets []wire.Target
+		for _, u := range e.URLs() {
+			t := wire.Target{URL: u, Transport: wire.HTTPJSON, Timeouts: wire.DefaultTimeouts()}
+			if d.streaming {
+				t.Transport = wire.OpenAIChat
+			}
+			targets = append(targets, t)
+		}
+		svc := &d.services[i]
+		svc.backends, err = s.clients(ctx, d, targets)
+		s.ends = append(s.ends, func() { _ = e.Close() }) // after its clients
+		if err != nil {
+			return err
+		}
+		svc.fault = func(r int, f *scenarios.Fault, _ time.Duration, begin bool) {
+			if err := e.Apply(r, f, begin); err != nil {
+				d.note(fmt.Sprintf("the fault %s at replica %d of %s failed: %v", f.Kind, r, svc.name, err))
+			}
+		}
+	}
+	return nil
+}
+
+func streams(s *scenarios.Service) bool {
+	for g := range s.Groups {
+		if s.Groups[g].Model.Streams() {
+			return true
+		}
+	}
+	return false
+}
+
+// emulateService starts the backends of service i.
+func (d *drive) emulateService(ctx context.Context, i int) (*emulator.Fleet, error) {
+	s, svc := &d.run.Cell.Setup.Services[i], &d.services[i]
+	cfg := emulator.Config{Service: s.Name, Seed: d.run.Seed, Run: d.name(), FrontEnds: d.place.fronts}
+	switch {
+	case !svc.half:
+	case d.inferring(s.Reporter):
+		svc.inferred = newInferred(d, i, d.tape(s.Name))
+	default:
+		cfg.Half, cfg.Tape = d.run.Cell.Balancers[i].Make, d.tape(s.Name)
 	}
 	if err := d.disturb(&cfg, s); err != nil {
 		return nil, err
 	}
+	var err error
+	if svc.notices, err = noticesOf(s); err != nil {
+		return nil, err
+	}
 	for g := range s.Groups {
 		grp := &s.Groups[g]
-		d.streaming = d.streaming || grp.Model.Streams()
 		for range grp.Replicas {
 			cfg.Replicas = append(cfg.Replicas, emulator.Replica{Model: grp.Model, Speed: grp.Speed})
 		}
 	}
-	e, err := emulator.Start(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	f.emulated = append(f.emulated, e)
-	var out []wire.Target
-	transport := wire.HTTPJSON
-	if d.streaming {
-		transport = wire.OpenAIChat
-	}
-	for _, u := range e.URLs() {
-		out = append(out, wire.Target{URL: u, Transport: transport, Timeouts: wire.DefaultTimeouts()})
-	}
-	return out, nil
+	return emulator.Start(ctx, cfg)
 }
 
-func wireTargets(t *scenarios.TargetService) []wire.Target {
-	var out []wire.Target
-	for i := range t.Targets {
-		u := &t.Targets[i]
-		out = append(out, wire.Target{URL: u.URL, Transport: t.Transport, Path: t.Path, Model: t.Model, Body: t.Body, Engine: t.Engine,
-			Ready: t.Ready, Headers: t.Headers, Key: t.Key.Reveal(), HTTP: t.HTTP, TLS: wire.TLS(t.TLS), Timeouts: wire.Timeouts(t.Timeouts)})
-	}
-	return out
-}
-
-// connect makes the clients of service i and opens connections before the run.
-func (d *drive) connect(ctx context.Context, f *fleet, i int, targets []wire.Target) error {
+// clients makes the clients of backends and opens connections before the run.
+func (s *session) clients(ctx context.Context, d *drive, targets []wire.Target) ([]Transport, error) {
 	var list []Transport
+	var warm []*wire.Client
 	for _, t := range targets {
-		c, err := wire.New(t, d.clock.base, int(d.fuse))
+		c, err := wire.New(t, s.base, int(d.fuse))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		f.clients = append(f.clients, c)
-		list = append(list, c)
-		if d.warm > 0 {
-			c.Warm(ctx, d.warm)
-		}
+		s.ends = append(s.ends, c.Close)
+		list, warm = append(list, c), append(warm, c)
 	}
-	d.backends = append(d.backends, list)
-	return nil
+	if d.warm > 0 {
+		var wg sync.WaitGroup
+		for _, c := range warm {
+			wg.Go(func() { c.Warm(ctx, d.warm) })
+		}
+		wg.Wait()
+	}
+	return list, nil
 }
 
 // fuseOf is the limit of requests in flight: the scenario's, else what open files allow.
@@ -194,4 +288,10 @@ func fuseOf(limit int) int {
 		n = min(n, int(0.4*float64(files)))
 	}
 	return max(n, 16)
+}
+
+// hasHalf tells whether a policy has a half beside the replicas.
+func hasHalf(b balance.Balancer) bool {
+	h, ok := balance.Inside[balance.Halved](b)
+	return ok && h.Reporter() != nil
 }

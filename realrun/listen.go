@@ -1,8 +1,10 @@
 package realrun
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -13,18 +15,18 @@ import (
 
 // listener is where replica halves reach the front ends: POST /taillab/msg.
 type listener struct {
-	d      *drive
+	arms   []*drive // of which a message names one, as its run
 	ln     net.Listener
 	server *http.Server
 	done   chan struct{}
 }
 
-func listen(d *drive, addr string) (*listener, error) {
+func listen(arms []*drive, addr string) (*listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("front ends cannot listen on %s: %w", addr, err)
 	}
-	l := &listener{d: d, ln: ln, done: make(chan struct{})}
+	l := &listener{arms: arms, ln: ln, done: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc(wire.PathMsg, l.message)
 	l.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -53,28 +55,45 @@ func (l *listener) close() {
 	<-l.done
 }
 
-// message takes an envelope and hands its messages to the front end it names.
+// message takes an envelope and hands its messages to the front end that it names.
 func (l *listener) message(w http.ResponseWriter, r *http.Request) {
-	e, err := wire.Receive(w, r, l.d.name())
+	body, err := io.ReadAll(io.LimitReader(r.Body, wire.MaxEnvelope+1))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	d := l.arms[0]
+	if e, wrong := wire.DecodeEnvelope(body); err == nil && wrong == nil {
+		d = l.arm(e.Run)
+	}
+	e, err := wire.Receive(w, r, d.name())
 	if err != nil {
-		l.d.badMsgs.Add(1)
+		d.badMsgs.Add(1)
 		return
 	}
 	from, errFrom := wire.ParsePeer(e.From)
 	to, errTo := wire.ParsePeer(e.To)
-	service := l.d.serviceIndex(e.Service)
-	if errFrom != nil || errTo != nil || !from.Replica || to.Replica || service < 0 || int(to.N) >= len(l.d.fronts) {
-		l.d.badMsgs.Add(1)
+	service := d.serviceIndex(e.Service)
+	if errFrom != nil || errTo != nil || !from.Replica || to.Replica || service < 0 || int(to.N) >= len(d.fronts) {
+		d.badMsgs.Add(1)
 		return
 	}
 	for _, m := range e.Msgs {
-		l.d.fronts[to.N].heard(service, policies.Ref{ID: from.N, Inc: m.Inc}, m)
+		d.fronts[to.N].heard(service, policies.Ref{ID: from.N, Inc: m.Inc}, m)
 	}
 }
 
+// arm is the run that a message names; the first where it names none of them, which
+// then refuses it.
+func (l *listener) arm(run string) *drive {
+	for _, d := range l.arms {
+		if d.name() == run {
+			return d
+		}
+	}
+	return l.arms[0]
+}
+
 func (d *drive) serviceIndex(name string) int {
-	for i := range d.run.Cell.Setup.Services {
-		if d.run.Cell.Setup.Services[i].Name == name {
+	for i := range d.services {
+		if d.services[i].name == name {
 			return i
 		}
 	}

@@ -2,28 +2,65 @@ package realrun
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
 // clock is the time of one run, monotonic: negative until begin's lead has passed,
-// then since the first instant of the schedule. The wire counts from base.
+// then since the first instant of the schedule. It stands still while another arm of
+// a comparison has its turn. The wire counts from base.
 type clock struct {
-	base time.Time
-	zero time.Duration // of the run, since base
+	base  time.Time
+	state atomic.Pointer[clockState]
 }
 
-func (c *clock) now() time.Duration { return time.Since(c.base) - c.zero }
+type clockState struct {
+	zero time.Duration // of the run, since base
+	held bool
+	at   time.Duration // where it stands when held
+}
+
+func (c *clock) get() clockState {
+	if s := c.state.Load(); s != nil {
+		return *s
+	}
+	return clockState{}
+}
+
+func (c *clock) now() time.Duration {
+	s := c.get()
+	if s.held {
+		return s.at
+	}
+	return time.Since(c.base) - s.zero
+}
 
 // begin makes the present plus a lead the start of the run. Nothing reads the clock
 // before.
-func (c *clock) begin(lead time.Duration) { c.zero = time.Since(c.base) + lead }
+func (c *clock) begin(lead time.Duration) {
+	c.state.Store(&clockState{zero: time.Since(c.base) + lead})
+}
+
+// hold stops the clock, run lets it go on from where it stands.
+func (c *clock) hold() {
+	s := c.get()
+	c.state.Store(&clockState{zero: s.zero, held: true, at: c.now()})
+}
+
+func (c *clock) run() {
+	if s := c.get(); s.held {
+		c.state.Store(&clockState{zero: time.Since(c.base) - s.at})
+	}
+}
+
+func (c *clock) held() bool { return c.get().held }
 
 // local converts an instant of the wire; negative ones mean never and stay so.
 func (c *clock) local(at time.Duration) time.Duration {
 	if at < 0 {
 		return -1
 	}
-	return at - c.zero
+	return at - c.get().zero
 }
 
 // pacer waits for instants of the schedule. It never computes a gap: late is sent

@@ -52,10 +52,15 @@ func (t *timers) set(at time.Duration, do func()) {
 	first := t.heap[0].seq == t.seq
 	t.mu.Unlock()
 	if first {
-		select {
-		case t.kick <- struct{}{}:
-		default:
-		}
+		t.look()
+	}
+}
+
+// look makes run look at its clock again, which may have been held or let go.
+func (t *timers) look() {
+	select {
+	case t.kick <- struct{}{}:
+	default:
 	}
 }
 
@@ -90,7 +95,7 @@ func (t *timers) due() func() {
 func (t *timers) sleep() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.heap) == 0 {
+	if len(t.heap) == 0 || t.clock.held() {
 		return time.Hour
 	}
 	return max(0, t.heap[0].at-t.clock.now())

@@ -5,9 +5,7 @@ import (
 	"runtime"
 	"time"
 
-	"taillab/policies/flow"
 	"taillab/reports"
-	"taillab/scenarios"
 )
 
 // cpuTime measures the process's own CPU time over a stretch of real time.
@@ -26,71 +24,109 @@ func (c *cpuTime) share() float64 {
 	return float64(c.cpu) / float64(c.wall) / float64(runtime.GOMAXPROCS(0))
 }
 
-// soundness is what the verdict on a live measurement is made of.
+// soundness is what the verdict on a live measurement is made of, over all of it.
 type soundness struct {
-	scheduled     int64
-	from, until   time.Duration // first and last measured arrival
-	before, after flow.Counters
-	cpu           cpuTime
-	hash          string // of the workload
+	scheduled, unsent int64
+	gaps              int64         // between measured sends
+	active            time.Duration // from the first measured send to the last, of every stretch
+	cpu               cpuTime
+	lags, latency     *reports.Hist
+	undrained         int      // blocks that did not drain
+	others            *float64 // share of the host that others took; nil = unknown
 }
 
-// judge lists what makes the measurement unsound; nothing when it is sound. A client
-// that emulates its backends shares its cores with them, so its CPU says nothing.
-func (d *drive) judge(s *soundness, l scenarios.Validity, p50 time.Duration) []reports.Warning {
-	var out []reports.Warning
-	note := func(code, format string, args ...any) {
-		out = append(out, reports.Warning{Code: code, Message: fmt.Sprintf(format, args...)})
+func newSoundness() soundness {
+	return soundness{lags: reports.NewHist(reports.HistBits), latency: reports.NewHist(reports.HistBits)}
+}
+
+// add takes in a stretch that is over, and its lags. d.mu is held.
+func (s *soundness) add(d *drive, st *stretch) {
+	unsent := d.notSent.Load() - st.unsent
+	s.scheduled += st.scheduled
+	s.unsent += unsent
+	if sent := st.scheduled - unsent; sent > 1 {
+		s.gaps += sent - 1
+		s.active += st.sentAt[1] - st.sentAt[0]
 	}
-	allowed := max(l.Lag, time.Duration(l.LagShare*float64(p50)))
-	if lag := time.Duration(d.lags.Quantile(990)); d.lags.Count() > 0 && lag > allowed {
+	s.lags.Merge(d.lags)
+	d.lags.Reset()
+	s.latency.Merge(d.col.Live())
+}
+
+// rate is the realised one, requests per second; 0 = unknown.
+func (s *soundness) rate() float64 {
+	if s.active <= 0 {
+		return 0
+	}
+	return float64(s.gaps) / s.active.Seconds()
+}
+
+// hostLoadWarned is the share of the host that others may take without a warning.
+const hostLoadWarned = 0.05
+
+// judge lists what makes the measurement unsound, nothing when it is sound, and what
+// is worth a warning beside it. A client that emulates its backends shares its cores
+// with them, so its CPU says nothing.
+func (d *drive) judge() (unsound, notes []reports.Warning) {
+	s, l := &d.sound, d.run.Cell.Setup.Live.Validity
+	note := func(code, format string, args ...any) {
+		unsound = append(unsound, reports.Warning{Code: code, Message: fmt.Sprintf(format, args...)})
+	}
+	var p50 time.Duration
+	if s.latency.Count() > 0 {
+		p50 = time.Duration(s.latency.Quantile(500))
+	}
+	allowed := l.LagLimit(p50)
+	if lag := time.Duration(s.lags.Quantile(990)); s.lags.Count() > 0 && lag > allowed {
 		note("client-late", "P99 of the lateness of sends is %v, allowed %v: the client or its machine was too slow", lag.Round(time.Microsecond), allowed.Round(time.Microsecond))
 	}
-	if n := d.notSent.Load(); s.scheduled > 0 && float64(n) > l.NotSent*float64(s.scheduled) {
-		note("client-saturated", "%d of %d requests were not sent: the limit of %d in flight was reached", n, s.scheduled, d.fuse)
+	n := float64(s.scheduled)
+	if float64(s.unsent) > l.NotSent*n {
+		note("client-saturated", "%d of %d requests were not sent: the limit of %d in flight was reached", s.unsent, s.scheduled, d.fuse)
 	}
-	if s.scheduled > 0 && float64(s.scheduled-d.notSent.Load()) < l.Sent*float64(s.scheduled) {
-		note("rate-missed", "%.2f%% of the schedule was sent, asked %.2f%%", 100*float64(s.scheduled-d.notSent.Load())/float64(s.scheduled), 100*l.Sent)
+	if sent := n - float64(s.unsent); sent < l.Sent*n {
+		note("rate-missed", "%.2f%% of the schedule was sent, asked %.2f%%", 100*sent/n, 100*l.Sent)
 	}
 	if c := s.cpu.share(); !d.emulated && c > l.CPU {
 		note("client-saturated", "the client used %.0f%% of its cores, allowed %.0f%%", 100*c, 100*l.CPU)
 	}
-	return out
+	if s.undrained > 0 {
+		note("unfinished", "%d blocks still had requests under way %v after their end: what they left behind lengthens the next block", s.undrained, drainCap)
+	}
+	if s.others == nil {
+		return unsound, notes
+	}
+	text := fmt.Sprintf("other work took %.0f%% of this machine while it measured, allowed %.0f%%", 100**s.others, 100*l.Steal)
+	switch {
+	case *s.others > l.Steal:
+		note("host-load", "%s", text)
+	case *s.others > hostLoadWarned:
+		notes = append(notes, reports.Warning{Code: "host-load", Message: text})
+	}
+	return unsound, notes
 }
 
-// hand closes the collector and gives everything away.
-func (d *drive) hand(rec reports.Recorder, num int, s *soundness, fl *fleet, unsound func(int, []reports.Warning)) error {
-	if d.records != s.scheduled {
-		return fmt.Errorf("requests are not conserved: %d scheduled, %d records", s.scheduled, d.records)
+// hand gives the verdict and the tapes of a run that is complete. why is what the
+// comparison as a whole found.
+func (d *drive) hand(rec reports.Recorder, why []reports.Warning, told func(int, []reports.Warning)) {
+	unsound, notes := d.judge()
+	unsound = append(unsound, why...)
+	for _, w := range append(notes, unsound...) {
+		rec.Warn(d.num, w.Code, w.Message)
 	}
-	end := reports.End{MeasuredTime: s.until - s.from, WorkloadHash: s.hash, Wall: d.clock.now()}
-	if d.lags.Count() > 0 {
-		ms := float64(d.lags.Quantile(990)) / 1e6
-		end.Lateness = &ms
+	for _, x := range d.run.Cell.Setup.Live.Validity.Loosened() {
+		d.note("the measurement was held to a looser limit than the standard: " + x)
 	}
-	var p50 time.Duration
-	if h := d.col.Live(); h.Count() > 0 {
-		p50 = time.Duration(h.Quantile(500))
-	}
-	why := d.judge(s, d.run.Cell.Setup.Live.Validity, p50)
-	m := s.after.Sub(s.before)
-	end.Messages = []reports.Count{{Name: "probe", N: int64(m.Probe)}, {Name: "ask", N: int64(m.Ask)},
-		{Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}, {Name: "report", N: d.heardCount.Load()}}
-	d.col.Close(end)
-	for _, w := range why {
-		rec.Warn(num, w.Code, w.Message)
-	}
-	if len(why) > 0 && unsound != nil {
-		unsound(num, why)
+	if len(unsound) > 0 && told != nil {
+		told(d.num, unsound)
 	}
 	for _, f := range d.fronts {
-		if f.tape != nil {
-			rec.Tape(num, fmt.Sprintf("frontend/%d.%d", f.index, f.gen), f.tape.Bytes())
+		for _, t := range f.tapes {
+			rec.Tape(d.num, fmt.Sprintf("frontend/%d.%d", f.index, t.gen), t.tape.Bytes())
 		}
 	}
-	for _, h := range fl.halves {
-		rec.Tape(num, "replicas/"+h.service, h.tape.Bytes())
+	for _, h := range d.halves {
+		rec.Tape(d.num, "replicas/"+h.service, h.tape.Bytes())
 	}
-	rec.Done(num)
-	return nil
+	rec.Done(d.num)
 }

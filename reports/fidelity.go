@@ -36,6 +36,11 @@ type FidelityCell struct {
 	Calibrated bool `json:"calibrated"`
 }
 
+// Of tells whether c is a percentile of cell.
+func (c *FidelityCell) Of(cell *Cell) bool {
+	return placeKey(c.Policy, c.Load, c.Axes) == placeKey(cell.Policy, cell.Load, cell.Axes)
+}
+
 // FidelityMetrics are the percentiles compared, in order.
 func FidelityMetrics() []string { return []string{"p50", "p90", "p95", "p99"} }
 

@@ -28,7 +28,7 @@ func LoadOverhead(src Source) (*Overhead, []Problem) {
 		version := 0
 		b.integer("version", &version, -unbounded, unbounded)
 		if n := b.get("version"); b.n != nil && version != 1 && len(ps.list) == 0 {
-			d.ps.at(cmpNode(n, root), "version", "write version: 1", "version is %d: this program reads version 1", version)
+			d.ps.at(orNode(n, root), "version", "write version: 1", "version is %d: this program reads version 1", version)
 		}
 		if b.n != nil && b.get("overhead") == nil {
 			d.ps.at(root, "overhead", "such as overhead: 1.2ms; taillab calibrate measures it", "overhead is missing")
@@ -43,8 +43,8 @@ func LoadOverhead(src Source) (*Overhead, []Problem) {
 	return &out, nil
 }
 
-// cmpNode is n, or where it would stand.
-func cmpNode(n, otherwise *node) *node {
+// orNode is n, or where it would stand.
+func orNode(n, otherwise *node) *node {
 	if n == nil {
 		return otherwise
 	}

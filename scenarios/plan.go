@@ -71,8 +71,13 @@ type Service struct {
 	Discovery Discovery
 	Reporter  string // where replica halves run live; "" = not said: the replica where it can
 
-	reporterAt Problem // where Reporter stands: a problem to be, without message
+	reporterAt Problem        // where Reporter stands: a problem to be, without message
+	known      *balance.Table // see Know
 }
+
+// Know makes a table the membership that front ends know of, in place of the groups:
+// of real backends the targets are the fleet, not what the scenario simulates.
+func (s *Service) Know(t *balance.Table) { s.known = t }
 
 // Group is replicas of one kind.
 type Group struct {

@@ -217,6 +217,9 @@ func (d *decoder) checkTable(b balance.Balancer, n *node, path string, table *ba
 
 // Table is what front ends know of the service's fleet before the run.
 func (s *Service) Table() *balance.Table {
+	if s.known != nil {
+		return s.known
+	}
 	t := &balance.Table{N: s.Replicas()}
 	uniform, plain := true, true
 	for _, g := range s.Groups {

@@ -25,6 +25,7 @@ type Targets struct {
 	File           string // as the user named it
 	Services       []TargetService
 	FrontEndListen string   // where replica halves reach the front ends, host:port; port 0 = any free one
+	Proxy          Proxy    // how a reverse proxy reads requests of real clients
 	Notes          []string // what is allowed but worth saying, e.g. other numbers than the scenario's
 }
 
@@ -159,6 +160,7 @@ func (l *targetLoader) tree(root *node, file string) *Targets {
 		}
 		out.FrontEndListen = n.text
 	}
+	out.Proxy = l.proxy(top.get("proxy"))
 	list := top.get("services")
 	switch {
 	case list == nil && top.odd: // perhaps the unknown key
@@ -179,6 +181,7 @@ func (l *targetLoader) tree(root *node, file string) *Targets {
 		out.Services = append(out.Services, s)
 	}
 	l.match(list, out)
+	l.routes(top.get("proxy"), out)
 	return out
 }
 

@@ -41,7 +41,7 @@ func TargetKeys() []Key {
 		key("services.NAME.targets[].hooks", "map of fault kind → [command, argument, …]", "{}", strings.Join(hookKinds(), " "), "how a fault is made at this backend; no shell"),
 		key("frontends.listen", "address", "127.0.0.1:0", "host:port", "where replica halves reach the front ends"),
 	}
-	return append(rows, later("frontends.base", "proxy")...)
+	return append(append(rows, later("frontends.base")...), proxyKeys()...)
 }
 
 var targetRows = sync.OnceValue(TargetKeys)

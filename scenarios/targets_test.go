@@ -46,6 +46,8 @@ services:
         hooks: {crash: [systemctl, kill, llm], freeze: [./freeze.sh]}
       - {url: "http://10.0.0.2:8000", agent: "http://10.0.0.2:9090"}
 frontends: {listen: 10.0.0.9:7070}
+proxy:
+  routes: [{match: {path: /v1/, header: {x-stage: prod}}, service: main, tenant: a}]
 `
 
 // secretKey is what SEARCH_KEY holds in tests.

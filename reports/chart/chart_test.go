@@ -36,6 +36,7 @@ func TestSVGGolden(t *testing.T) {
 		"ccdf":     CCDF(sampleCCDF(2), Light()),
 		"tail":     Tail(sampleTail(3), Dark()),
 		"timeline": Timeline(sampleTimeline(2, 30), Light()),
+		"qq":       QQ(sampleQQ(3, true), Light()),
 	}
 	for name, f := range figures {
 		path := filepath.Join("testdata", name+".golden.svg")
@@ -172,6 +173,8 @@ func TestNothingToDraw(t *testing.T) {
 		CCDF(CCDFInput{Series: []CCDFSeries{{Label: "a", X: []float64{1, 2}, Y: []float64{nan}, N: 5}}}, Light()),
 		Tail(TailInput{Bars: []TailBar{{Label: "a"}}}, Light()),
 		Timeline(TimelineInput{Panels: []Panel{{Series: []Series{{X: []float64{nan}, Y: []float64{1}}}}}}, Light()),
+		QQ(QQInput{}, Light()), QQ(QQInput{Series: []QQSeries{{Label: "a", P: []float64{0.5}, Live: []float64{nan}, Sim: []float64{1}, N: 100}}}, Light()),
+		QQ(QQInput{Series: []QQSeries{{Label: "a", P: []float64{0.5}, Live: []float64{1}, Sim: []float64{1}, N: 10}}}, Light()),
 	}
 	for _, f := range empty {
 		require.True(t, f.Empty(), f.Kind)
@@ -193,7 +196,7 @@ func TestAnyNumbers(t *testing.T) {
 		for k := range loads {
 			in.X = append(in.X, float64(k+1)*0.2)
 		}
-		tails, bars, panel := CCDFInput{}, TailInput{}, Panel{}
+		tails, bars, panel, qq := CCDFInput{}, TailInput{}, Panel{}, QQInput{}
 		for range n {
 			label := rapid.String().Draw(t, "label")
 			s := P99Series{Label: label}
@@ -209,8 +212,9 @@ func TestAnyNumbers(t *testing.T) {
 			}
 			bars.Bars = append(bars.Bars, bar)
 			panel.Series = append(panel.Series, Series{Label: label, X: xs, Y: ys})
+			qq.Series = append(qq.Series, QQSeries{Label: label, P: []float64{0.5, 0.9, 0.99}, Live: xs, Sim: ys, Calibrated: xs, Error: ptr(number.Draw(t, "error"))})
 		}
-		for _, f := range []Figure{P99vsLoad(in, Light()), Matrix(in, Dark()), CCDF(tails, Light()), Tail(bars, Light()), Timeline(TimelineInput{Panels: []Panel{panel}}, Light())} {
+		for _, f := range []Figure{P99vsLoad(in, Light()), Matrix(in, Dark()), CCDF(tails, Light()), Tail(bars, Light()), Timeline(TimelineInput{Panels: []Panel{panel}}, Light()), QQ(qq, Light())} {
 			wellFormed(t, f.SVG())
 			for _, o := range f.scene.ops {
 				for _, p := range o.path {

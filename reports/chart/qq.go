@@ -238,12 +238,12 @@ func (s *scene) qqKey(b box, series []QQSeries, w float64) {
 	}
 }
 
-// QQGrid are the probabilities that a comparison of n requests is drawn at: evenly up
-// to the median, then evenly in the logarithm of the share that is slower, and those of
-// the data table.
+// QQGrid are the probabilities that a comparison of n requests is drawn at: evenly
+// from 10% to the median, then evenly in the logarithm of the share that is slower, and
+// those of the data table.
 func QQGrid(n int64) []float64 {
 	out := slices.Clone(qqShown)
-	for p := 0.02; p < 0.5; p += 0.02 {
+	for p := 0.1; p < 0.495; p += 0.02 {
 		out = append(out, p)
 	}
 	const points = 60

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
+
 	"taillab/reports"
 	"taillab/reports/chart"
 )
@@ -43,7 +45,7 @@ func (b Both) lines(v view) []fidelityLine {
 	var out []fidelityLine
 	for _, r := range v.rows {
 		for i, c := range b.Fidelity.Cells {
-			if c.Calibrated || !ofCell(c, r) {
+			if c.Calibrated || !c.Of(&r) {
 				continue
 			}
 			l := fidelityLine{chart.Label(r), []string{metricName(c.Metric), chart.LatencyPtr(c.Sim), chart.LatencyPtr(c.Live), liveCI(c), errorText(c.Error)}}
@@ -56,19 +58,11 @@ func (b Both) lines(v view) []fidelityLine {
 	return out
 }
 
-func ofCell(c reports.FidelityCell, r reports.Cell) bool {
-	return c.Policy == r.Policy && samePlace(c.Load, r.Load) && pairs(c.Axes) == pairs(r.Axes)
-}
-
-func samePlace(a, b *float64) bool { return a == b || a != nil && b != nil && same(*a, *b) }
-
 // calibrated is the error of the calibrated row that belongs to row i.
 func (b Both) calibrated(i int) string {
-	c := b.Fidelity.Cells[i]
-	for _, x := range b.Fidelity.Cells {
-		if x.Calibrated && x.Metric == c.Metric && x.Policy == c.Policy && samePlace(x.Load, c.Load) && pairs(x.Axes) == pairs(c.Axes) {
-			return errorText(x.Error)
-		}
+	rows := b.Fidelity.Cells
+	if i+1 < len(rows) && rows[i+1].Calibrated { // it stands right behind
+		return errorText(rows[i+1].Error)
 	}
 	return chart.Missing
 }
@@ -98,6 +92,9 @@ func (b Both) says() []string {
 			out = append(out, s)
 		}
 	}
+	if rows := b.Fidelity.Cells; len(out) == 0 && slices.ContainsFunc(rows, func(c reports.FidelityCell) bool { return c.Policy != rows[0].Policy }) {
+		out = append(out, "order by P99: not known, P99 needs more requests")
+	}
 	if b.Overhead != "" {
 		out = append(out, "calibrated: "+b.Overhead)
 	}
@@ -126,7 +123,7 @@ func orderText(o reports.FidelityOrder) string {
 	case o.Separated == 0:
 		return tau + "; the live intervals tell no two apart"
 	}
-	return tau + fmt.Sprintf("; %d of %s that the live intervals tell apart keep their order", o.Kept, count(o.Separated, "pair", "pairs"))
+	return tau + fmt.Sprintf("; kept in %d of %s that the live intervals tell apart", o.Kept, count(o.Separated, "pair", "pairs"))
 }
 
 func placeText(load *float64, axes map[string]any) string {
@@ -143,7 +140,9 @@ func placeText(load *float64, axes map[string]any) string {
 // FidelityTable writes the comparison for a terminal: the errors at one load, the order
 // of the policies, then the live run's gates and warnings.
 func FidelityTable(w io.Writer, b Both, o Options) error {
-	t := terminal{o: o, v: newView(b.Live, o)}
+	named := *b.Live
+	named.Host = "both"
+	t := terminal{o: o, v: newView(&named, o)}
 	t.title()
 	if err := t.fidelity(b); err != nil {
 		return err
@@ -177,11 +176,11 @@ func (t *terminal) fidelity(b Both) error {
 	var out bytes.Buffer
 	table := newTable(&out, len(head), t.o.ASCII)
 	table.Header(head)
-	before := ""
+	before, room := "", t.room(head, lines)
 	for _, l := range lines {
 		row := []string{""}
 		if l.policy != before {
-			row[0] = t.shorten(t.text(l.policy), max(minLabelWidth, t.o.width()-70))
+			row[0] = t.shorten(t.text(l.policy), room)
 		}
 		before = l.policy
 		for _, c := range l.cells {
@@ -201,6 +200,19 @@ func (t *terminal) fidelity(b Both) error {
 		t.line(l)
 	}
 	return nil
+}
+
+// room is what the other columns leave to the labels.
+func (t *terminal) room(head []string, lines []fidelityLine) int {
+	left := t.o.width() - (padding - 2) // nothing stands right of the last column
+	for i, h := range head[1:] {
+		w := twwidth.Width(h)
+		for _, l := range lines {
+			w = max(w, twwidth.Width(t.text(l.cells[i])))
+		}
+		left -= w + padding
+	}
+	return max(minLabelWidth, left)
 }
 
 // FidelityMarkdown writes the comparison for a pull request, within the bounds of

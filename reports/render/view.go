@@ -174,7 +174,7 @@ func (v view) size() string {
 
 // how says where the numbers come from: "simulated, seed 42".
 func (v view) how() string {
-	word := map[string]string{"sim": "simulated", "live": "measured live"}[v.s.Host]
+	word := map[string]string{"sim": "simulated", "live": "measured live", "both": "simulated and measured live"}[v.s.Host]
 	if word == "" {
 		word = v.s.Host
 	}

@@ -30,7 +30,7 @@ func (f *finishedRuns) hists(cell int) []reports.TaggedHist {
 	var runs []*reports.Collector
 	for i := range f.result.Runs {
 		if r := &f.result.Runs[i]; r.Index == cell && r.Collector != nil {
-			runs = append(runs, r.Collector)
+			runs = append(runs, r.Collectors()...)
 		}
 	}
 	return reports.MergedHists(runs)

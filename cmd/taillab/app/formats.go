@@ -92,20 +92,56 @@ func onStdout(outs []output) string {
 	return ""
 }
 
-// write renders one summary to all outputs. Files come first: stdout may be closed.
+// document is what --format writes: a summary, or a comparison of two hosts.
+type document interface {
+	scenario() string
+	// text writes one of the formats that are no charts.
+	text(w io.Writer, format string, o render.Options) error
+	figures(o render.Options) []chart.Figure
+}
+
+// summaryDoc is one run's summary.
+type summaryDoc struct{ *reports.Summary }
+
+func (d summaryDoc) scenario() string { return d.Scenario }
+
+func (d summaryDoc) figures(o render.Options) []chart.Figure {
+	return render.Figures(d.Summary, o, chart.Light())
+}
+
+func (d summaryDoc) text(w io.Writer, format string, o render.Options) error {
+	switch format {
+	case "md":
+		return render.Markdown(w, d.Summary, o)
+	case "json":
+		return render.JSON(w, d.Summary)
+	case "csv":
+		return render.CSV(w, d.Summary)
+	case "html":
+		return render.HTML(w, d.Summary, o)
+	}
+	return render.Table(w, d.Summary, o)
+}
+
+// write renders one summary to all outputs.
 func (s *session) write(sum *reports.Summary, outs []output, o render.Options) error {
+	return s.writeDoc(summaryDoc{sum}, outs, o)
+}
+
+// writeDoc renders one document to all outputs. Files come first: stdout may be closed.
+func (s *session) writeDoc(doc document, outs []output, o render.Options) error {
 	var errs []error
 	for _, out := range outs {
 		if out.path == "" {
 			continue
 		}
-		path := strings.ReplaceAll(out.path, "{scenario}", reports.FileSafe(sum.Scenario))
-		if err := toFile(path, out.format, sum, o); err != nil {
+		path := strings.ReplaceAll(out.path, "{scenario}", reports.FileSafe(doc.scenario()))
+		if err := toFile(path, out.format, doc, o); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if f := onStdout(outs); f != "" {
-		if err := renderTo(s.out, f, sum, o); err != nil {
+		if err := renderTo(s.out, f, doc, o); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -113,13 +149,13 @@ func (s *session) write(sum *reports.Summary, outs []output, o render.Options) e
 }
 
 // toFile renders into a file that appears whole or not at all.
-func toFile(path, format string, sum *reports.Summary, o render.Options) error {
+func toFile(path, format string, doc document, o render.Options) error {
 	if folder(path) && (format == "svg" || format == "png") {
-		return allCharts(path, format, sum, o)
+		return allCharts(path, format, doc, o)
 	}
 	o.Color = false
 	var b bytes.Buffer
-	if err := renderTo(&b, format, sum, o); err != nil {
+	if err := renderTo(&b, format, doc, o); err != nil {
 		return err
 	}
 	return writeFile(path, b.Bytes())
@@ -144,8 +180,8 @@ func folder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-func allCharts(dir, format string, sum *reports.Summary, o render.Options) error {
-	for _, f := range render.Figures(sum, o, chart.Light()) {
+func allCharts(dir, format string, doc document, o render.Options) error {
+	for _, f := range doc.figures(o) {
 		b, err := drawn(f, format)
 		if err != nil {
 			return err
@@ -165,20 +201,11 @@ func drawn(f chart.Figure, format string) ([]byte, error) {
 }
 
 // renderTo writes one format.
-func renderTo(w io.Writer, format string, sum *reports.Summary, o render.Options) error {
-	switch format {
-	case "table":
-		return render.Table(w, sum, o)
-	case "md":
-		return render.Markdown(w, sum, o)
-	case "json":
-		return render.JSON(w, sum)
-	case "csv":
-		return render.CSV(w, sum)
-	case "html":
-		return render.HTML(w, sum, o)
+func renderTo(w io.Writer, format string, doc document, o render.Options) error {
+	if format != "svg" && format != "png" {
+		return doc.text(w, format, o)
 	}
-	figures := render.Figures(sum, o, chart.Light())
+	figures := doc.figures(o)
 	if len(figures) == 0 {
 		return fmt.Errorf("there is nothing to draw: no run has finished")
 	}

@@ -9,15 +9,16 @@ import (
 
 // grammar is the command line: every verb is one type in its own file.
 type grammar struct {
-	Run      runCmd      `cmd:"" help:"Simulate scenarios and report."`
-	Check    checkCmd    `cmd:"" help:"Validate scenarios; nothing is run."`
-	List     listCmd     `cmd:"" help:"List policies, scenarios, GPUs, workloads, metrics or formats."`
-	Explain  explainCmd  `cmd:"" help:"Say what a policy, scenario, metric, GPU, outcome, warning or exit code is."`
-	Report   reportCmd   `cmd:"" help:"Redraw saved runs; nothing is run again."`
-	Replay   replayCmd   `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
-	Emulate  emulateCmd  `cmd:"" help:"Serve emulated GPU backends until interrupted."`
-	Workload workloadCmd `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
-	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
+	Run       runCmd       `cmd:"" help:"Simulate scenarios and report."`
+	Check     checkCmd     `cmd:"" help:"Validate scenarios; nothing is run."`
+	List      listCmd      `cmd:"" help:"List policies, scenarios, GPUs, workloads, metrics or formats."`
+	Explain   explainCmd   `cmd:"" help:"Say what a policy, scenario, metric, GPU, outcome, warning or exit code is."`
+	Report    reportCmd    `cmd:"" help:"Redraw saved runs; nothing is run again."`
+	Replay    replayCmd    `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
+	Calibrate calibrateCmd `cmd:"" help:"Measure what live requests cost beside their servers; writes a profile."`
+	Emulate   emulateCmd   `cmd:"" help:"Serve emulated GPU backends until interrupted."`
+	Workload  workloadCmd  `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
+	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
 }
 
 // common is what every verb takes.
@@ -81,5 +82,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "list", "explain", "report", "replay", "emulate", "workload", "version"}
+	return []string{"run", "check", "list", "explain", "report", "replay", "calibrate", "emulate", "workload", "version"}
 }

@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"taillab/cmd/taillab/internal/runner"
+	"taillab/policies/balance"
 	"taillab/realrun"
 	"taillab/reports"
 	"taillab/scenarios"
@@ -83,11 +85,79 @@ func (c *runCmd) backends(s *session, p *scenarios.Plan) (*live, int) {
 			cells = append(cells, cell)
 		}
 	}
-	p.Cells, p.Seeds = cells, max(1, cells[0].Setup.Live.Repeats)
+	if len(cells) == 0 {
+		return nil, s.fail(exitUsage, "keep at least one of the arms", "no policy is left to drive: measure.live.arms names none of those selected")
+	}
+	p.Cells, p.Seeds = inTurns(cells), max(1, cells[0].Setup.Live.Repeats)
 	if !c.Common.Quiet {
 		s.note("%s", cost(p))
+		for _, line := range l.before(p) {
+			s.note("%s", line)
+		}
+		l.host.Note = func(text string) { s.note("taillab: %s", text) }
 	}
 	return l, exitOK
+}
+
+// before is what a user must know before anything is sent: where the targets differ
+// from the scenario, and which commands its faults will run.
+func (l *live) before(p *scenarios.Plan) (lines []string) {
+	if l.host.Targets != nil {
+		lines = append(lines, l.host.Targets.Notes...)
+	}
+	for _, c := range p.Cells {
+		for _, h := range l.host.Hooks(c) {
+			if !slices.Contains(lines, h) {
+				lines = append(lines, h)
+			}
+		}
+	}
+	return lines
+}
+
+// inTurns puts the arms of a comparison in their order. A label that is an arm twice
+// is two cells, of which the second is called LABEL#2: its interval tests the method.
+func inTurns(cells []*scenarios.Cell) []*scenarios.Cell {
+	arms := cells[0].Setup.Live.Arms
+	if len(arms) == 0 {
+		return cells
+	}
+	var out []*scenarios.Cell
+	for i, a := range arms {
+		again := 1
+		for _, b := range arms[:i] {
+			if a == b {
+				again++
+			}
+		}
+		for _, c := range cells {
+			if c.Policy != a {
+				continue
+			}
+			if again > 1 {
+				twin := *c
+				twin.Policy = fmt.Sprintf("%s#%d", a, again)
+				c = &twin
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// together tells whether the host interleaves the policies.
+func (j *job) together() bool {
+	return j.live != nil && len(j.plan.Cells[0].Setup.Live.Arms) > 0
+}
+
+// members is what the front ends knew of a service: real targets are the fleet.
+func (j *job) members(s *scenarios.Service) *balance.Table {
+	if j.live != nil && j.live.host.Targets != nil {
+		if t := j.live.host.Targets.Service(s.Name); t != nil {
+			return realrun.Table(t)
+		}
+	}
+	return s.Table()
 }
 
 // cost says how long a live command will take, before anything is sent.
@@ -96,11 +166,18 @@ func cost(p *scenarios.Plan) string {
 	for _, c := range p.Cells {
 		total += time.Duration(p.Seeds) * length(c)
 	}
+	if live := &p.Cells[0].Setup.Live; len(live.Arms) > 0 {
+		return fmt.Sprintf("%s, driven live in turns, %d blocks each: at least %v", shape(p), live.Blocks, total.Round(time.Second))
+	}
 	return fmt.Sprintf("%s, driven live one after another: about %v", shape(p), total.Round(time.Second))
 }
 
-// length is how long the schedule of a cell lasts.
+// length is how long the schedule of a cell lasts; for an arm whose blocks will be as
+// long as its latencies ask for, the least.
 func length(c *scenarios.Cell) time.Duration {
+	if l := &c.Setup.Live; len(l.Arms) > 0 {
+		return realrun.ArmTime(l)
+	}
 	m := &c.Setup.Measure
 	if m.Horizon > 0 {
 		return m.Horizon

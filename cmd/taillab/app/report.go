@@ -77,6 +77,9 @@ func openSaved(path string) (*savedRun, error) {
 		return nil, err
 	}
 	r := &savedRun{}
+	if _, err := os.Stat(filepath.Join(path, "fidelity.json")); err == nil {
+		return nil, fmt.Errorf("%s holds a run of each host: name %s or %s", path, filepath.Join(path, "live"), filepath.Join(path, "sim"))
+	}
 	if info.IsDir() {
 		if r.SavedRun, err = reports.OpenRun(path); err != nil {
 			return nil, err

@@ -28,6 +28,8 @@ type runCmd struct {
 	Tape       string        `enum:",on,off" default:"" help:"on or off: record every policy call for replay; beats measure.tape." placeholder:"on|off"`
 	UI         string        `name:"ui" enum:"auto,bar,plain,none" default:"auto" help:"Progress on stderr: ${enum}." placeholder:"HOW"`
 	Live       string        `help:"Drive real backends instead of simulating: a targets file, or emulator for built-in ones." placeholder:"TARGETS.yaml|emulator"`
+	Both       bool          `help:"Simulate and drive live (--live; default: emulator), and report how well the simulator foretold it."`
+	Profile    string        `help:"With --both: overhead profile of taillab calibrate, for a calibrated simulator beside the plain one." placeholder:"FILE"`
 	Open       bool          `help:"Open the HTML report (terminal only)."`
 	Scenarios  scenarioFlags `embed:""`
 	Common     common        `embed:""`
@@ -41,6 +43,9 @@ func (c *runCmd) check() error {
 	if !(c.Confidence >= 0.80 && c.Confidence <= 0.999) {
 		return fmt.Errorf("--confidence is %g: it must lie in [0.80, 0.999]", c.Confidence)
 	}
+	if c.Profile != "" && !c.Both {
+		return fmt.Errorf("--profile calibrates the simulator of --both: add --both, or leave it out")
+	}
 	return nil
 }
 
@@ -48,6 +53,9 @@ func (c *runCmd) check() error {
 // and all flags are known to be good.
 func (c *runCmd) run(s *session) int {
 	started := time.Now()
+	if c.Both && c.Live == "" {
+		c.Live = emulated
+	}
 	outs, err := parseFormats(c.Format, len(c.Scenario) > 1)
 	selections, errOnly := parseOnly(c.Only)
 	at, _, errAt := parseAt(c.At)
@@ -67,6 +75,12 @@ func (c *runCmd) run(s *session) int {
 		}
 		setTape(p, c.Tape)
 	}
+	var overhead *scenarios.Overhead
+	if c.Profile != "" {
+		if overhead, code = s.readProfile(c.Profile); overhead == nil {
+			return code
+		}
+	}
 	lives := make([]*live, len(plans))
 	for i, p := range plans {
 		if c.Live == "" {
@@ -76,22 +90,36 @@ func (c *runCmd) run(s *session) int {
 			return code
 		}
 	}
-	return c.all(s, plans, lives, outs, at, started)
+	twins, err := calibrated(plans, overhead)
+	if err != nil {
+		return s.fail(exitUsage, "", "%v", err)
+	}
+	jobs := make([]job, len(plans))
+	for i, p := range plans {
+		jobs[i] = job{s: s, cmd: c, plan: p, live: lives[i], name: c.Scenario[i], outs: outs, twin: twins[i], overhead: overhead}
+		jobs[i].options.AtLoad = at
+	}
+	return c.all(s, jobs, started)
 }
 
-func (c *runCmd) all(s *session, plans []*scenarios.Plan, lives []*live, outs []output, at *float64, started time.Time) int {
+func (c *runCmd) all(s *session, jobs []job, started time.Time) int {
 	var codes []int
 	color := s.stdoutColor()
-	for i, p := range plans {
+	for i := range jobs {
+		j := &jobs[i]
 		if i > 0 {
 			started = time.Now()
-			if onStdout(outs) != "" {
+			if onStdout(j.outs) != "" {
 				fmt.Fprintln(s.out)
 			}
 		}
-		j := job{s: s, cmd: c, plan: p, live: lives[i], name: c.Scenario[i], started: started, outs: outs}
-		j.options = render.Options{Width: s.width(s.Stdout), Color: color, ASCII: s.asciiOnly(), AtLoad: at, AgainCommand: c.again(c.Scenario[i])}
-		codes = append(codes, j.do())
+		j.started = started
+		j.options = render.Options{Width: s.width(s.Stdout), Color: color, ASCII: s.asciiOnly(), AtLoad: j.options.AtLoad, AgainCommand: c.again(j.name)}
+		do := j.do
+		if c.Both {
+			do = j.both
+		}
+		codes = append(codes, do())
 		if s.stopped.get() != 0 {
 			break
 		}
@@ -117,6 +145,12 @@ func (c *runCmd) again(name string) string {
 	}
 	if c.Live != "" {
 		parts = append(parts, "--live "+quote(c.Live))
+	}
+	if c.Both {
+		parts = append(parts, "--both")
+	}
+	if c.Profile != "" {
+		parts = append(parts, "--profile "+quote(c.Profile))
 	}
 	for _, o := range c.Only {
 		parts = append(parts, "--only "+quote(o))
@@ -145,6 +179,9 @@ type job struct {
 	dir     *reports.RunWriter
 	result  *runner.Result
 	sum     *reports.Summary
+
+	twin     *scenarios.Plan // of the calibrated simulator; nil without a profile
+	overhead *scenarios.Overhead
 }
 
 // do runs, reports and returns the exit code.
@@ -156,19 +193,7 @@ func (j *job) do() int {
 	}
 	git := make(chan *reports.Git, 1)
 	go func() { git <- gitOf(context.WithoutCancel(s.ctx)) }() // while the runs go on
-	s.log.Debug("run", "scenario", j.plan.Name, "runs", len(j.plan.Cells)*j.plan.Seeds, "hash", j.plan.Hash)
-	bar := s.progress(j.plan.Name, j.cmd.UI)
-	host, jobs := j.host()
-	j.result = runner.Do(s.ctx, host, j.plan, runner.Options{Jobs: jobs, Progress: bar.update})
-	bar.end()
-	for i := range j.result.Runs {
-		r := &j.result.Runs[i]
-		s.log.Debug("run done", "policy", r.Cell.Policy, "rate", r.Cell.RateRPS, "seed", r.Rep+1, "finished", r.Collector != nil)
-	}
-	broken := j.result.Err() != nil
-	if broken {
-		j.tellBroken()
-	}
+	broken := j.drive()
 	if j.finished() == 0 {
 		if err := j.dir.Discard(); err != nil {
 			s.note("taillab: %v", err)
@@ -184,6 +209,24 @@ func (j *job) do() int {
 	code := j.report(broken)
 	s.log.Debug("reported", "wall", time.Since(j.started))
 	return code
+}
+
+// drive runs the plan on its host; it tells of runs that broke, and whether any did.
+func (j *job) drive() (broken bool) {
+	s := j.s
+	s.log.Debug("run", "scenario", j.plan.Name, "runs", len(j.plan.Cells)*j.plan.Seeds, "hash", j.plan.Hash)
+	bar := s.progress(j.plan.Name, j.cmd.UI)
+	host, jobs := j.host()
+	j.result = runner.Do(s.ctx, host, j.plan, runner.Options{Jobs: jobs, Together: j.together(), Progress: bar.update})
+	bar.end()
+	for i := range j.result.Runs {
+		r := &j.result.Runs[i]
+		s.log.Debug("run done", "policy", r.Cell.Policy, "rate", r.Cell.RateRPS, "seed", r.Rep+1, "finished", r.Collector != nil)
+	}
+	if broken = j.result.Err() != nil; broken {
+		j.tellBroken()
+	}
+	return broken
 }
 
 // shownErrors bounds what is printed of runs that broke: they repeat each other.
@@ -310,7 +353,7 @@ func cellRuns(p *scenarios.Plan, res *runner.Result) []reports.CellRuns {
 	}
 	for i := range res.Runs {
 		if r := &res.Runs[i]; r.Collector != nil {
-			out[r.Index].Runs = append(out[r.Index].Runs, r.Collector)
+			out[r.Index].Runs = append(out[r.Index].Runs, r.Collectors()...)
 		}
 	}
 	return out

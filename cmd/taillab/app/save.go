@@ -41,7 +41,8 @@ func (j *job) save(broken bool) (string, error) {
 		Machine: j.sum.Machine, Command: j.s.command()})
 }
 
-func (j *job) files(w *reports.RunWriter) error {
+// planFiles writes what was run.
+func (j *job) planFiles(w *reports.RunWriter) error {
 	plan, err := scenarios.PlanJSON(j.plan)
 	if err != nil {
 		return fmt.Errorf("write plan.json: %w", err)
@@ -49,7 +50,11 @@ func (j *job) files(w *reports.RunWriter) error {
 	if err := w.Write("scenario.yaml", j.plan.Source); err != nil {
 		return err
 	}
-	if err := w.Write("plan.json", plan); err != nil {
+	return w.Write("plan.json", plan)
+}
+
+func (j *job) files(w *reports.RunWriter) error {
+	if err := j.planFiles(w); err != nil {
 		return err
 	}
 	if err := w.WriteSummary(j.sum); err != nil {
@@ -79,7 +84,11 @@ func (j *job) runFiles(w *reports.RunWriter) error {
 			continue
 		}
 		cell, seed := names[r.Index], r.Rep+1
-		if err := w.WriteHists(cell, seed, r.Collector.Hists(), r.Collector.MeasuredTime()); err != nil {
+		measured := time.Duration(0)
+		for _, c := range r.Collectors() {
+			measured += c.MeasuredTime()
+		}
+		if err := w.WriteHists(cell, seed, reports.MergedHists(r.Collectors()), measured); err != nil {
 			return err
 		}
 		name := cell + "." + strconv.Itoa(seed)
@@ -90,7 +99,7 @@ func (j *job) runFiles(w *reports.RunWriter) error {
 			continue
 		}
 		var b bytes.Buffer
-		if err := tape.Write(&b, tapeOf(j.plan, r)); err != nil {
+		if err := tape.Write(&b, j.tapeOf(r)); err != nil {
 			return err
 		}
 		if err := w.Write("tapes/"+name+".tape", b.Bytes()); err != nil {
@@ -110,8 +119,8 @@ func serviceNames(c *scenarios.Cell) []string {
 
 // tapeOf frames the streams of one run with what a replay needs to make the
 // instances anew.
-func tapeOf(p *scenarios.Plan, r *runner.Run) tape.Header {
-	b := buildOf()
+func (j *job) tapeOf(r *runner.Run) tape.Header {
+	b, p := buildOf(), j.plan
 	c := r.Cell
 	h := tape.Header{ToolVersion: b.Version, Commit: b.Commit, Scenario: p.Name, ScenarioHash: p.Hash, Policy: c.Policy,
 		Family: c.Family, Load: c.Load, Seed: r.Rep + 1, RunSeed: r.Seed, FrontEnds: c.Setup.FrontEnds.Count}
@@ -121,7 +130,7 @@ func tapeOf(p *scenarios.Plan, r *runner.Run) tape.Header {
 		if err != nil { // parameters are plain values
 			params = []byte("{}")
 		}
-		t := svc.Table()
+		t := j.members(svc)
 		h.Services = append(h.Services, tape.Service{Name: svc.Name, Type: c.Balancers[i].Type, Params: params, Replicas: t.N,
 			Weights: t.Weights, Slots: t.Slots, Labels: t.Labels, Detect: svc.Discovery.Detect, Period: svc.Discovery.Period})
 	}

@@ -26,6 +26,9 @@ type Host interface {
 // Options of Run.
 type Options struct {
 	Jobs int // goroutines; 0 = GOMAXPROCS
+	// Together says that the policies at one point of the sweep are arms of one
+	// comparison, in the order of the plan: the host gets them in one call.
+	Together bool
 	// Progress is called now and then, from one goroutine at a time, with the share
 	// of the work done, 0…1, weighted by requests.
 	Progress func(share float64)
@@ -34,11 +37,23 @@ type Options struct {
 // Run is what one replication gave.
 type Run struct {
 	scenarios.Run
-	Collector *reports.Collector // closed; nil when the run did not finish
+	Collector *reports.Collector   // closed; nil when the run did not finish; of several blocks, the first
+	Blocks    []*reports.Collector // of a run in blocks: one each, in order
 	Timeline  []reports.TimelineRow
 	Tapes     []Tape
 	Warnings  []reports.Warning
 	Err       error
+}
+
+// Collectors are all that a finished run gave: one, or one per block.
+func (r *Run) Collectors() []*reports.Collector {
+	switch {
+	case r.Collector == nil:
+		return nil
+	case len(r.Blocks) > 0:
+		return r.Blocks
+	}
+	return []*reports.Collector{r.Collector}
 }
 
 // Tape is one taped stream.
@@ -86,18 +101,18 @@ func Do(ctx context.Context, h Host, p *scenarios.Plan, opt Options) *Result {
 	if jobs < 1 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	order := longestFirst(res.Runs)
+	calls := longestFirst(res.Runs, together(res.Runs, opt.Together))
 	b := newBoard(res, opt.Progress)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(jobs, len(order)) {
+	for range min(jobs, len(calls)) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				k := int(next.Add(1)) - 1
-				if k >= len(order) {
+				if k >= len(calls) {
 					return
 				}
-				res.Runs[order[k]].run(ctx, h, order[k], b)
+				b.call(ctx, h, res.Runs, calls[k])
 			}
 		})
 	}
@@ -109,27 +124,58 @@ func Do(ctx context.Context, h Host, p *scenarios.Plan, opt Options) *Result {
 	return res
 }
 
-func (r *Run) run(ctx context.Context, h Host, i int, b *board) {
-	rec := &recorder{run: r, index: i, board: b}
-	err := h.Run(ctx, []scenarios.Run{r.Run}, rec)
-	if err != nil || !rec.done {
-		r.Collector, r.Timeline, r.Tapes = nil, nil, nil
-		r.Err = err
-		if err == nil {
-			r.Err = context.Canceled
+// together lists the runs of every call of the host: one each, or the arms of one
+// comparison.
+func together(runs []Run, join bool) [][]int {
+	var calls [][]int
+	for i := range runs {
+		k := slices.IndexFunc(calls, func(c []int) bool { return join && samePoint(&runs[c[0]], &runs[i]) })
+		if k < 0 {
+			calls = append(calls, []int{i})
+			continue
 		}
+		calls[k] = append(calls[k], i)
 	}
-	b.set(i, 1)
+	return calls
 }
 
-// longestFirst orders runs by expected cost, so that no long one is left at the end.
-func longestFirst(runs []Run) []int {
-	order := make([]int, len(runs))
-	for i := range order {
-		order[i] = i
+// samePoint tells whether two runs differ in their policy only.
+func samePoint(a, b *Run) bool {
+	return a.Rep == b.Rep && a.Cell.Setup == b.Cell.Setup && a.Cell.RateRPS == b.Cell.RateRPS
+}
+
+// call hands runs to the host, all of which finish or none.
+func (b *board) call(ctx context.Context, h Host, runs []Run, call []int) {
+	var list []scenarios.Run
+	var rec recorders
+	for _, i := range call {
+		list = append(list, runs[i].Run)
+		rec = append(rec, &recorder{run: &runs[i], index: i, board: b})
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weight(&runs[b]), weight(&runs[a])) })
-	return order
+	err := h.Run(ctx, list, rec)
+	for k, r := range rec {
+		if err != nil || !r.done {
+			x := r.run
+			x.Collector, x.Blocks, x.Timeline, x.Tapes = nil, nil, nil, nil
+			x.Err = context.Canceled
+			if err != nil && k == 0 { // one error, told once
+				x.Err = err
+			}
+		}
+		b.set(r.index, 1)
+	}
+}
+
+// longestFirst orders calls by expected cost, so that no long one is left at the end.
+func longestFirst(runs []Run, calls [][]int) [][]int {
+	cost := func(call []int) (sum float64) {
+		for _, i := range call {
+			sum += weight(&runs[i])
+		}
+		return sum
+	}
+	slices.SortStableFunc(calls, func(a, b []int) int { return cmp.Compare(cost(b), cost(a)) })
+	return calls
 }
 
 // weight is a run's expected cost: requests, more where queues are longer.
@@ -145,6 +191,16 @@ func weight(r *Run) float64 {
 	return max(n, 1)
 }
 
+// recorders is the reports.Recorder of one call of the host.
+type recorders []*recorder
+
+func (l recorders) Begin(run int, s reports.Setup) *reports.Collector { return l[run].Begin(run, s) }
+func (l recorders) Progress(run int, share float64)                   { l[run].Progress(run, share) }
+func (l recorders) Tick(run int, row reports.TimelineRow)             { l[run].Tick(run, row) }
+func (l recorders) Tape(run int, stream string, data []byte)          { l[run].Tape(run, stream, data) }
+func (l recorders) Warn(run int, code, message string)                { l[run].Warn(run, code, message) }
+func (l recorders) Done(run int)                                      { l[run].Done(run) }
+
 // recorder is the reports.Recorder of one run.
 type recorder struct {
 	run   *Run
@@ -154,9 +210,15 @@ type recorder struct {
 }
 
 func (r *recorder) Begin(_ int, s reports.Setup) *reports.Collector {
-	s.Sections = r.board.single
-	r.run.Collector = reports.NewCollector(s)
-	return r.run.Collector
+	s.Sections = s.Pair == nil && r.board.single
+	c := reports.NewCollector(s)
+	if r.run.Collector == nil {
+		r.run.Collector = c
+	}
+	if s.Pair != nil {
+		r.run.Blocks = append(r.run.Blocks, c)
+	}
+	return c
 }
 
 func (r *recorder) Progress(_ int, share float64) { r.board.set(r.index, share) }

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"taillab/realrun"
+	"taillab/scenarios"
+)
+
+// calibrateCmd is `taillab calibrate`.
+type calibrateCmd struct {
+	Targets string        `arg:"" help:"Targets file, or emulator for built-in backends."`
+	Profile string        `required:"" help:"File the profile is written to; for run --both --profile." placeholder:"FILE"`
+	Stated  time.Duration `help:"Lowest time a single request takes inside a backend, for those that do not state it." placeholder:"DURATION"`
+	Common  common        `embed:""`
+}
+
+// run measures the idle overhead and writes the profile.
+func (c *calibrateCmd) run(s *session) int {
+	if c.Stated < 0 {
+		return s.fail(exitUsage, "", "--stated is %v: it must be above 0", c.Stated)
+	}
+	targets, code := c.read(s)
+	if code != exitOK {
+		return code
+	}
+	idle, err := realrun.MeasureIdle(s.ctx, targets, c.Stated, func(d time.Duration) {
+		s.note("taillab: 200 requests, every backend at most 5%% of the time: about %v", d.Round(time.Second))
+	})
+	if err != nil {
+		if code := s.stopped.get(); code != 0 {
+			return s.fail(code, "", "interrupted: no profile was written")
+		}
+		return s.fail(exitBroken, "", "%v", err)
+	}
+	p := scenarios.Overhead{Overhead: idle.Median(), Requests: len(idle.Overheads), Source: c.source(idle)}
+	if err := writeFile(c.Profile, p.YAML()); err != nil {
+		return s.fail(exitBroken, "", "%v", err)
+	}
+	fmt.Fprintf(s.out, "idle overhead   %v   median of %d requests, P10 %v, P90 %v\n", rounded(idle.Median()), len(idle.Overheads), rounded(idle.At(0.1)), rounded(idle.At(0.9)))
+	fmt.Fprintf(s.out, "profile         %s\n", c.Profile)
+	fmt.Fprintf(s.out, "use             taillab run SCENARIO --both --profile %s\n", quote(c.Profile))
+	return exitOK
+}
+
+// read loads the targets file; nil targets with exitOK are the emulated backends.
+func (c *calibrateCmd) read(s *session) (*scenarios.Targets, int) {
+	if c.Targets == emulated {
+		return nil, exitOK
+	}
+	src, note, err := scenarios.Read(c.Targets, s.Stdin)
+	if err != nil {
+		return nil, s.fail(exitUsage, "", "%v", err)
+	}
+	if note != "" {
+		s.note("taillab: %s", note)
+	}
+	t, problems := scenarios.LoadTargets(src, scenarios.TargetOptions{Env: s.lookup()})
+	if len(problems) > 0 {
+		scenarios.Print(s.err, problems, []scenarios.Source{src}, s.width(s.Stderr), s.stderrColor())
+		return nil, exitUsage
+	}
+	return t, exitOK
+}
+
+// lookup looks up environment variables; an empty one counts as not set.
+func (s *session) lookup() func(string) (string, bool) {
+	return func(k string) (string, bool) { v := s.Getenv(k); return v, v != "" }
+}
+
+// source says in words where the overhead was measured.
+func (c *calibrateCmd) source(idle *realrun.Idle) string {
+	how := "the servers' own times taken off"
+	if !idle.Stated {
+		how = fmt.Sprintf("a stated %v taken off", c.Stated)
+	}
+	m := machineOf()
+	return fmt.Sprintf("%s, %s, idle, %s; %s/%s, %s, %s", c.Targets, plural(idle.Backends, "backend", "backends"), how, m.OS, m.Arch, m.CPU, plural(m.Cores, "core", "cores"))
+}
+
+// rounded leaves out digits that nobody reads.
+func rounded(d time.Duration) time.Duration { return d.Round(time.Microsecond) }
+
+// readProfile reads the profile of --profile; problems are printed, and the code says so.
+func (s *session) readProfile(path string) (*scenarios.Overhead, int) {
+	src, _, err := scenarios.Read(path, s.Stdin)
+	if err == nil && src.Name != path {
+		err = errors.New("no file called " + path)
+	}
+	if err != nil {
+		return nil, s.fail(exitUsage, "taillab calibrate TARGETS.yaml --profile "+quote(path)+" writes one", "--profile: %v", err)
+	}
+	o, problems := scenarios.LoadOverhead(src)
+	if len(problems) > 0 {
+		scenarios.Print(s.err, problems, []scenarios.Source{src}, s.width(s.Stderr), s.stderrColor())
+		return nil, exitUsage
+	}
+	return o, exitOK
+}
