@@ -83,7 +83,7 @@ func (s *session) pilot(setups []reports.Setup) (time.Duration, error) {
 		length = max(length, d.shortest())
 		d.sound = newSoundness()
 	}
-	return length.Round(100 * time.Millisecond), nil
+	return (length + 100*time.Millisecond - 1).Truncate(100 * time.Millisecond), nil
 }
 
 // shortest is the block length that the latencies so far ask for.

@@ -36,11 +36,11 @@ func standing(t *testing.T, c emulator.Config, n int) []string {
 	return f.URLs()
 }
 
-// at is a targets file that lists urls, with timeouts that suit a test.
+// at is a targets file that lists urls.
 func at(urls ...string) *scenarios.Targets {
 	s := scenarios.TargetService{Name: "main", Transport: scenarios.TransportHTTP, Path: "/", Ready: "/health", HTTP: 1, Slots: 1,
 		Source:   scenarios.MemberSource{Kind: scenarios.SourceStatic},
-		Timeouts: scenarios.Timeouts{Dial: time.Second, Header: 300 * time.Millisecond, Stall: 300 * time.Millisecond, Total: 600 * time.Millisecond}}
+		Timeouts: scenarios.Timeouts{Dial: 10 * time.Second, Header: 10 * time.Second, Stall: 10 * time.Second, Total: 20 * time.Second}} // for a busy machine
 	for _, u := range urls {
 		s.Targets = append(s.Targets, scenarios.TargetURL{URL: u, Weight: 1, Slots: 1})
 	}
@@ -190,11 +190,13 @@ func TestAnAgentStandsBeside(t *testing.T) {
 // A fault of the scenario acts on an emulated fleet at its time, over real sockets.
 func TestFaultsActOnAnEmulatedFleet(t *testing.T) {
 	t.Parallel()
-	c := cellOf(t, 2, 1, 600, 600, policy("random"))
+	w := workloads.NewSpec()
+	w.Demand = workloads.Constant(1e6)
+	c := cellFrom(t, w, 2, 600, 600, policy("random"))
 	c.Setup.Services[0].Discovery = scenarios.Discovery{Detect: scenarios.DetectNever}
 	c.Setup.Faults = []scenarios.Fault{
-		{At: 200 * time.Millisecond, ForLo: 300 * time.Millisecond, ForHi: 300 * time.Millisecond, Kind: scenarios.FaultCrash, Replicas: []int{0}},
-		{At: 600 * time.Millisecond, ForLo: 200 * time.Millisecond, ForHi: 200 * time.Millisecond, Kind: scenarios.FaultError, Code: 500, Share: 1, Replicas: []int{1}}}
+		{At: 300 * time.Millisecond, Kind: scenarios.FaultCrash, Replicas: []int{0}},
+		{At: 0, Kind: scenarios.FaultError, Code: 500, Share: 0.5, Replicas: []int{1}}}
 	k, err := against(t, nil, c)
 	require.NoError(t, err)
 	errs := conserved(t, &k.keep)

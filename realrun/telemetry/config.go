@@ -27,7 +27,8 @@ type Config struct {
 	// StaleAfter is the age from which Run.Load no longer answers; 0 = 5 periods.
 	StaleAfter time.Duration
 
-	// Lag tells how late the driver is of late, for the client's own rows; nil = unknown.
+	// Lag tells how late the driver is of late, for the client's own rows; nil =
+	// unknown. It is called from a goroutine of telemetry's.
 	Lag func() time.Duration
 	// Samplers are further sources of GPU readings, by name.
 	Samplers []Named
@@ -63,7 +64,12 @@ func (c Config) Check() error {
 			errs = append(errs, fmt.Errorf("telemetry.dcgm[%d]: %w", i, err))
 		}
 	}
+	names := make(map[string]bool)
 	for i, t := range c.Backends {
+		if t.Name == "" || names[t.Name] {
+			errs = append(errs, fmt.Errorf("telemetry.backends[%d].name is %q: each needs a name of its own", i, t.Name))
+		}
+		names[t.Name] = true
 		if _, err := address(t.URL); err != nil {
 			errs = append(errs, fmt.Errorf("telemetry.backends[%d] (%s): %w", i, t.Name, err))
 		}

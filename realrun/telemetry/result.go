@@ -31,9 +31,8 @@ func emptyResult() Result {
 
 // finish makes the result; r.mu is held.
 func (r *Run) finish() {
-	throttled, reasons := r.result.Throttled, r.result.Reasons
 	r.result = emptyResult()
-	r.result.Throttled, r.result.Reasons = throttled, reasons
+	r.result.Throttled, r.result.Reasons = r.seen != 0, r.seen
 	rows := slices.Clone(r.rows) // a source that hangs may still add to the other
 	slices.SortStableFunc(rows, func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Source, b.Source))
@@ -47,7 +46,7 @@ func (r *Run) finish() {
 		notes = append(notes, st.notes()...)
 	}
 	if r.full {
-		notes = append(notes, fmt.Sprintf("telemetry keeps %d readings, later ones only counted for throttling: take a longer period", maxRows))
+		notes = append(notes, fmt.Sprintf("telemetry keeps %d readings, later ones only counted for throttling: take a longer period", r.limit))
 	}
 	slices.Sort(notes) // sources end in any order
 	r.result.Notes = slices.Compact(notes)
@@ -68,10 +67,13 @@ func (s *state) notes() []string {
 	return out
 }
 
-// energy adds up what the counter of each GPU gained. Instances of one GPU, and two
-// sources that see the same one, repeat its counter.
+// energy adds up what the counter of each GPU gained. Instances of one GPU repeat its
+// counter; of two sources that see the same one the first to tell it counts.
 func energy(rows []Row) float64 {
-	type span struct{ first, last float64 }
+	type span struct {
+		source      string
+		first, last float64
+	}
 	var order []string
 	spans := make(map[string]*span)
 	for i := range rows {
@@ -85,11 +87,13 @@ func energy(rows []Row) float64 {
 		}
 		s := spans[key]
 		if s == nil {
-			s = &span{first: g.EnergyJ}
+			s = &span{source: rows[i].Source, first: g.EnergyJ}
 			spans[key] = s
 			order = append(order, key)
 		}
-		s.last = g.EnergyJ
+		if s.source == rows[i].Source {
+			s.last = g.EnergyJ
+		}
 	}
 	total := 0.0
 	for _, key := range order {

@@ -29,11 +29,13 @@ type Run struct {
 
 	mu     sync.Mutex
 	rows   []Row
+	limit  int // of rows
 	full   bool
 	notes  []string
 	state  []*state         // by source
 	loads  map[string]heard // by backend
-	result Result
+	seen   uint64           // throttling reasons
+	result Result           // of Stop
 }
 
 // state is what became of one source's readings; Run.mu guards it.
@@ -56,7 +58,7 @@ type heard struct {
 // goroutines; begin it before. Nothing that Start is given makes it fail, see
 // Config.Check. A nil *Run is one that watches nothing.
 func Start(ctx context.Context, cfg Config, clock func() time.Duration) *Run {
-	r := &Run{clock: clock, parent: ctx, done: make(chan struct{}), loads: make(map[string]heard)}
+	r := &Run{clock: clock, parent: ctx, limit: maxRows, done: make(chan struct{}), loads: make(map[string]heard)}
 	r.cfg, r.notes = cfg.settled()
 	ctx, r.cancel = context.WithCancel(ctx)
 	sources := r.sources()
@@ -139,14 +141,13 @@ func (r *Run) add(row Row, st *state) {
 		st.gpus = true
 		st.reasoned = st.reasoned || row.GPU.ReasonsKnown
 		if row.GPU.Throttled() {
-			r.result.Throttled = true
-			r.result.Reasons |= row.GPU.Reasons & throttling
+			r.seen |= row.GPU.Reasons & throttling
 		}
 	case row.Backend != nil:
 		load, known := row.Backend.Load()
 		r.loads[row.Source] = heard{load, row.At, known}
 	}
-	if len(r.rows) == maxRows {
+	if len(r.rows) == r.limit {
 		r.full = true
 		return
 	}
