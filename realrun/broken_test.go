@@ -172,15 +172,13 @@ func TestABackendDies(t *testing.T) {
 	fleet, err := emulator.Start(t.Context(), emulator.Config{Replicas: []emulator.Replica{{Model: model}}})
 	require.NoError(t, err)
 	targets := at(append(standing(t, emulator.Config{}, 1), fleet.URLs()...)...)
-	served := time.NewTicker(time.Millisecond)
-	t.Cleanup(served.Stop)
 	go func() {
-		for range served.C {
-			if fleet.Counters().Outcomes[0] > 100 {
-				_ = fleet.Close()
-				return
-			}
+		look := time.NewTicker(time.Millisecond)
+		defer look.Stop()
+		for t.Context().Err() == nil && fleet.Counters().Outcomes[0] <= 100 {
+			<-look.C
 		}
+		_ = fleet.Close()
 	}()
 	k, err := against(t, targets, cellOf(t, 2, 1, 600, 400, policy("round-robin")))
 	require.NoError(t, err)

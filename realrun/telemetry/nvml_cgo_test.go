@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/dgxa100"
@@ -164,4 +165,24 @@ func TestNVMLHere(t *testing.T) {
 		t.Logf("%+v", g)
 	}
 	require.NoError(t, s.(*nvmlGPUs).Close())
+}
+
+// A run lets go of the driver, and does without one.
+func TestNVMLInARun(t *testing.T) {
+	t.Parallel()
+	host, _ := rig(t)
+	n, err := openNVML(host)
+	require.NoError(t, err)
+	src := samplerReader(n)
+	rows, err := src.read(t.Context())
+	require.NoError(t, err)
+	require.Len(t, rows, 8)
+	src.close()
+	require.Len(t, host.ShutdownCalls(), 1)
+
+	res := Start(t.Context(), Config{NVML: true, Timeout: 10 * time.Second}, func() time.Duration { return 0 }).Stop()
+	if len(times(res.Rows, "nvml")) == 0 {
+		require.Len(t, res.Notes, 1)
+		require.Contains(t, res.Notes[0], "nvml: ")
+	}
 }
