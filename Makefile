@@ -4,7 +4,7 @@ GO      ?= go
 SECONDS ?= 10
 # NVIDIA's header marks calls deprecated that nobody here makes.
 export CGO_CFLAGS ?= -g -O2 -Wno-deprecated-declarations
-RACED   = ./policies/flow ./realrun/... ./cmd/taillab/... ./reports ./workloads .
+RACED   = ./policies/flow ./realrun/... ./cmd/taillab/... ./reports ./workloads
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo live-demo test race fuzz-short bench lint determinism scenarios golden-update page ci
