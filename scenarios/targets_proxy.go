@@ -163,7 +163,9 @@ func (l *targetLoader) from(b block, key string, f *Field, from []string, furthe
 		l.wrongKind(n, b.at(key), "a constant or one of {"+strings.Join(from, ": …}, {")+": …}", hint)
 		return in, false
 	}
-	in = l.open(n, b.at(key), append(slices.Clone(from), further...)...)
+	known := append(slices.Clone(from), further...)
+	in = l.open(n, b.at(key), known...)
+	in.odd = slices.ContainsFunc(n.keys, func(k *node) bool { return !slices.Contains(known, k.text) })
 	for _, name := range from {
 		at := in.get(name)
 		switch {

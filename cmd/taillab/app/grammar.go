@@ -17,6 +17,7 @@ type grammar struct {
 	Replay    replayCmd    `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
 	Calibrate calibrateCmd `cmd:"" help:"Measure what live requests cost beside their servers; writes a profile."`
 	Emulate   emulateCmd   `cmd:"" help:"Serve emulated GPU backends until interrupted."`
+	Proxy     proxyCmd     `cmd:"" help:"Serve real clients: a reverse proxy whose policies are the scenario's."`
 	Workload  workloadCmd  `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
 }
@@ -82,5 +83,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "list", "explain", "report", "replay", "calibrate", "emulate", "workload", "version"}
+	return []string{"run", "check", "list", "explain", "report", "replay", "calibrate", "emulate", "proxy", "workload", "version"}
 }

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"taillab/policies/balance"
+	"taillab/policies/chance"
+	"taillab/policies/flow"
+	"taillab/reports"
+	"taillab/scenarios"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a proxy in front of scripted backends.
+type rig struct {
+	*Proxy
+	t      testing.TB
+	plan   *scenarios.Plan
+	run    scenarios.Run
+	col    *reports.Collector
+	client *http.Client
+	ended  bool
+}
+
+// setup is how a rig differs from the plain one.
+type setup struct {
+	policy   string // YAML; default p2c
+	scenario string // further lines
+	proxy    string // the block proxy
+	service  string // further keys of service main, each ending in a comma
+	targets  []string
+}
+
+// backend serves until the test is over.
+func backend(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s.URL
+}
+
+// targetsOf writes and loads a targets file.
+func targetsOf(t testing.TB, s setup, plan *scenarios.Plan) *scenarios.Targets {
+	t.Helper()
+	file := fmt.Sprintf("version: 1\nservices: {main: {%s targets: [%s]}}\n%s", s.service, strings.Join(s.targets, ", "), s.proxy)
+	return targetsFile(t, file, plan)
+}
+
+func targetsFile(t testing.TB, file string, plan *scenarios.Plan) *scenarios.Targets {
+	t.Helper()
+	out, problems := scenarios.LoadTargets(scenarios.Source{Name: "targets.yaml", Data: []byte(file)}, scenarios.TargetOptions{Plan: plan})
+	require.Empty(t, problems)
+	return out
+}
+
+// planOf loads a scenario with one policy.
+func planOf(t testing.TB, s setup) *scenarios.Plan {
+	t.Helper()
+	if s.policy == "" {
+		s.policy = "p2c"
+	}
+	text := "version: 1\nname: proxied\nworkload: {demand: 5ms, arrivals: {poisson: {rate: 10/s}}}\nfleet: {replicas: 2}\npolicies: {balance: [" + s.policy + "]}\n" + s.scenario + "\n"
+	plans, problems := scenarios.Load([]scenarios.Source{{Name: "s.yaml", Data: []byte(text)}}, scenarios.Options{Catalog: balance.Catalog(), Seed: 1, Seeds: 1})
+	require.Empty(t, problems)
+	return plans[0]
+}
+
+func start(t testing.TB, s setup) *rig {
+	t.Helper()
+	plan := planOf(t, s)
+	r := &rig{t: t, plan: plan, run: planRun(plan)}
+	r.col = reports.NewCollector(Setup(r.run))
+	p, err := Start(t.Context(), Config{Run: r.run, Targets: targetsOf(t, s, plan), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Collector: r.col})
+	require.NoError(t, err)
+	r.Proxy = p
+	transport := &http.Transport{DisableCompression: true}
+	r.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	t.Cleanup(func() { transport.CloseIdleConnections(); r.end() })
+	return r
+}
+
+// end closes the proxy and holds it to what must be true of every run: requests are
+// conserved, nothing is left inside, and the tape gives the same actions again.
+func (r *rig) end() End {
+	if r.ended {
+		return End{}
+	}
+	r.ended = true
+	e := r.Close(context.Background(), 5*time.Second)
+	require.Equal(r.t, e.Requests, r.col.Requests(), "every request is in the summary")
+	require.Equal(r.t, r.ids.Load(), uint64(e.Requests), "every request is closed exactly once")
+	for _, f := range r.fronts {
+		require.Zero(r.t, f.inside.Load())
+		require.Zero(r.t, f.parked.Load())
+	}
+	require.NoError(r.t, r.col.Err())
+	require.Len(r.t, e.Tapes, len(r.fronts))
+	for k, tape := range e.Tapes {
+		s := r.services[0]
+		again := flow.New(flow.Config{Index: k, Count: len(r.fronts), Services: []flow.Service{{Name: s.name, Table: s.table,
+			Balancer: r.run.Cell.Balancers[0].Make(), Dice: chance.NewDice(r.run.Seed, fmt.Sprintf("balance/%s/%d", s.name, k)),
+			Period: s.discovery.Period, Detect: detection(s.discovery.Detect)}}})
+		res, err := flow.Replay(tape.Data, flow.Replayed{FrontEnd: again})
+		require.NoError(r.t, err)
+		require.Nil(r.t, res.First)
+		require.False(r.t, res.Truncated)
+	}
+	return e
+}
+
+// ask sends a request and reads the answer.
+func (r *rig) ask(method, path, body string, header ...string) (*http.Response, string) {
+	r.t.Helper()
+	req := r.request(r.t.Context(), method, path, body, header...)
+	resp, err := r.client.Do(req)
+	require.NoError(r.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(r.t, err)
+	return resp, string(b)
+}
+
+func (r *rig) request(ctx context.Context, method, path, body string, header ...string) *http.Request {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.Addr()+path, strings.NewReader(body))
+	require.NoError(r.t, err)
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	return req
+}
+
+// class is the outcome class in an error body of the proxy.
+func class(t *testing.T, body string) string {
+	t.Helper()
+	var e struct {
+		Error struct{ Class, Message string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &e), body)
+	require.NotEmpty(t, e.Error.Message)
+	return e.Error.Class
+}
+
+// count is how many requests ended as an outcome.
+func (r *rig) count(outcome string) (n int64) {
+	r.stats.mu.Lock()
+	defer r.stats.mu.Unlock()
+	for k, v := range r.stats.requests {
+		if k.outcome.String() == outcome {
+			n += v
+		}
+	}
+	return n
+}
+
+// until waits for a condition; it fails the test after ten seconds.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	require.Eventually(t, ok, 10*time.Second, time.Millisecond, what)
+}
+
+// admin fetches a page of the admin address.
+func (r *rig) adminPage(path string) (int, string) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.AdminAddr()+path, nil)
+	require.NoError(r.t, err)
+	resp, err := r.client.Do(req)
+	require.NoError(r.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(r.t, err)
+	return resp.StatusCode, string(bytes.TrimSpace(b))
+}
+
+// planRun is the one run of a plan.
+func planRun(plan *scenarios.Plan) scenarios.Run {
+	return scenarios.Run{Cell: plan.Cells[0], Seed: chance.RunSeed(1, 0)}
+}
