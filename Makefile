@@ -7,7 +7,7 @@ export CGO_CFLAGS ?= -g -O2 -Wno-deprecated-declarations
 RACED   = ./policies/flow ./realrun/... ./cmd/taillab/... ./reports ./workloads
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo live-demo test race fuzz-short bench lint determinism scenarios golden-update page ci
+.PHONY: help build demo live-demo gpu-validate test race fuzz-short bench lint determinism scenarios golden-update page ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -20,6 +20,9 @@ demo: ## the demo scenario: table, gates and one HTML page below runs/
 
 live-demo: ## the same policies driven for real, against emulated backends on this machine (45 s)
 	$(GO) run ./cmd/taillab run live-demo --live emulator
+
+gpu-validate: ## the simulator held against the example servers in examples/gpu: on a GPU with PyTorch, else as far as it goes
+	@examples/gpu/validate.sh
 
 test: ## go vet and every test
 	$(GO) vet ./...
