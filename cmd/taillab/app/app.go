@@ -61,8 +61,8 @@ func Main(p Process, extra ...policies.Entry) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.ctx = ctx
 	done := make(chan struct{})
-	defer func() { cancel(); close(done) }()
-	s.watch(cancel, done)
+	watched := s.watch(cancel, done)
+	defer func() { cancel(); close(done); <-watched }()
 	if err := s.checkCatalog(); err != nil {
 		return s.fail(exitUsage, "", "%v", err)
 	}

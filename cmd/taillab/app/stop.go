@@ -14,12 +14,16 @@ type code struct{ v atomic.Int32 }
 func (c *code) get() int { return int(c.v.Load()) }
 
 // watch turns signals into the end of the work: the first cancels it, and what is
-// finished is kept; the second ends the process at once.
-func (s *session) watch(cancel context.CancelFunc, done <-chan struct{}) {
+// finished is kept; the second ends the process at once. The answer is closed when
+// nobody watches any more, after done at the latest.
+func (s *session) watch(cancel context.CancelFunc, done <-chan struct{}) <-chan struct{} {
+	ended := make(chan struct{})
 	if s.Signals == nil {
-		return
+		close(ended)
+		return ended
 	}
 	go func() {
+		defer close(ended)
 		for {
 			select {
 			case <-done:
@@ -38,6 +42,7 @@ func (s *session) watch(cancel context.CancelFunc, done <-chan struct{}) {
 			}
 		}
 	}()
+	return ended
 }
 
 // Interruptions are the signals that Process.Signals should deliver.
