@@ -178,6 +178,17 @@ func (b *Book) Ended(r policies.Ref) {
 	}
 }
 
+// Up is the number of replicas known that are not draining, healthy or not.
+func (b *Book) Up() int {
+	n := b.known
+	for _, s := range b.state {
+		if s == stateDraining {
+			n--
+		}
+	}
+	return n
+}
+
 // Inc returns the incarnation this front end knows.
 func (b *Book) Inc(id uint32) uint32 {
 	if b.inc == nil {

@@ -5,6 +5,7 @@ import (
 
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/policies/quota"
 )
 
 // ActionKind says what a front end asks of its host.
@@ -12,13 +13,15 @@ type ActionKind uint8
 
 // The actions.
 const (
-	ActSend   ActionKind = iota // send attempt N of the request in Slot to Ref
-	ActProbe                    // ask Ref for its load; answer with Replied(Arg)
-	ActTell                     // carry message Msgs[Arg] to the replica half at Ref
-	ActReport                   // carry message Msgs[Arg] from replica Ref to front end Slot
-	ActWake                     // call Woke(Service, Arg) at At; from Replicas: event Woke at replica Ref
-	ActCancel                   // give up attempt N of the request in Slot; Arg is the balance.CancelMode
-	ActClose                    // the request in Slot is over: Arg is the policies.Outcome, N the attempt that answered
+	ActSend    ActionKind = iota // send attempt N of the request in Slot to Ref
+	ActProbe                     // ask Ref for its load; answer with Replied(Arg)
+	ActTell                      // carry message Msgs[Arg] to the replica half at Ref
+	ActReport                    // carry message Msgs[Arg] from replica Ref to front end Slot
+	ActWake                      // call Woke(Service, Arg) at At; from Replicas: event Woke at replica Ref
+	ActCancel                    // give up attempt N of the request in Slot; Arg is the balance.CancelMode
+	ActClose                     // the request in Slot is over: Arg is the policies.Outcome, N the attempt that answered
+	ActAsk                       // carry Asks[Arg] to the shard of group Slot; answer with Granted(Req) or AskLost(Req) where its kind is answered
+	ActDecided                   // the limiter's decision N, from 1, about the request in Slot is Arg, a quota.Outcome; it took At
 )
 
 // Action is one thing a front end asks of its host. Which fields hold what is
@@ -38,10 +41,11 @@ type Action struct {
 type Actions struct {
 	List []Action
 	Msgs []balance.Msg
+	Asks []quota.Ask
 }
 
 // Reset empties the buffer and keeps its memory.
-func (a *Actions) Reset() { a.List, a.Msgs = a.List[:0], a.Msgs[:0] }
+func (a *Actions) Reset() { a.List, a.Msgs, a.Asks = a.List[:0], a.Msgs[:0], a.Asks[:0] }
 
 func (a *Actions) msg(m balance.Msg) uint64 {
 	a.Msgs = append(a.Msgs, m)

@@ -7,6 +7,7 @@ import (
 
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/policies/quota"
 )
 
 // errShort is a tape that ends inside a record.
@@ -36,8 +37,14 @@ func appendActions(b []byte, out *Actions, from int, now time.Duration) []byte {
 		b = uvarint(b, a.Req)
 		b = uvarint(b, uint64(a.Ref.ID))
 		b = uvarint(b, uint64(a.Ref.Inc))
-		if a.Kind == ActWake {
+		switch a.Kind {
+		case ActWake:
 			b = varint(b, int64(a.At-now))
+		case ActDecided:
+			b = varint(b, int64(a.At))
+		case ActAsk:
+			b = appendAsk(b, &out.Asks[a.Arg])
+			continue
 		}
 		if a.Kind == ActTell || a.Kind == ActReport {
 			m := &out.Msgs[a.Arg]
@@ -51,6 +58,15 @@ func appendActions(b []byte, out *Actions, from int, now time.Duration) []byte {
 		b = uvarint(b, a.Arg)
 	}
 	return b
+}
+
+func appendAsk(b []byte, a *quota.Ask) []byte {
+	b = append(b, byte(a.Kind))
+	b = uvarint(b, uint64(a.Tenant))
+	b = uvarint(b, a.Req)
+	b = uvarint(b, math.Float64bits(a.Units))
+	b = uvarint(b, math.Float64bits(a.Need))
+	return varint(b, int64(a.Window))
 }
 
 // reader decodes a tape. After an error every read gives 0 and err stays set.
@@ -111,6 +127,16 @@ func (r *reader) load() balance.Load {
 		KV: math.Float32frombits(uint32(r.u())), LatencyEst: time.Duration(r.i())}
 }
 
+func (r *reader) ask() quota.Ask {
+	return quota.Ask{Kind: quota.AskKind(r.u8()), Tenant: uint32(r.u()), Req: r.u(),
+		Units: math.Float64frombits(r.u()), Need: math.Float64frombits(r.u()), Window: time.Duration(r.i())}
+}
+
+func (r *reader) grant() quota.Grant {
+	return quota.Grant{Units: math.Float64frombits(r.u()), Left: math.Float64frombits(r.u()), Never: r.u() != 0,
+		Expiry: time.Duration(r.i()), RetryIn: time.Duration(r.i())}
+}
+
 func (r *reader) msg() balance.Msg {
 	return balance.Msg{Kind: balance.MsgKind(r.u()), Inc: uint32(r.u()), Seq: uint32(r.u()), A: r.i(), B: r.i()}
 }
@@ -139,6 +165,11 @@ func (r *reader) actions() []byte {
 		case ActWake:
 			r.i()
 			r.u()
+		case ActDecided:
+			r.i()
+			r.u()
+		case ActAsk:
+			r.ask()
 		case ActTell, ActReport:
 			r.msg()
 		default:

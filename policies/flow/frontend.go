@@ -30,14 +30,16 @@ type Service struct {
 	Detect   Detect
 	Period   time.Duration // how long a replica stays down after a reset
 	Truth    balance.Truth // nil unless the host can serve oracles
+	Hold     *Hold         // nil: requests without a replica end at once
 }
 
 // Config configures a front end.
 type Config struct {
 	Index, Count int // this front end; how many there are
 	Services     []Service
-	Tape         *Tape // nil: not taped
-	Cold         Cold  // nil: no request has prefix blocks
+	Quota        *Quota // nil: every request is admitted
+	Tape         *Tape  // nil: not taped
+	Cold         Cold   // nil: no request has prefix blocks
 }
 
 // Cold is the host's store of what few requests have.
@@ -55,6 +57,9 @@ type FrontEnd struct {
 	ids      ids
 	open     int
 	cfg      Config
+	staged   bool     // there is a quota or a hold stage
+	stages   []staged // by slot
+	quota    *quotaStage
 
 	now  time.Duration
 	out  *Actions
@@ -104,7 +109,11 @@ func New(c Config) *FrontEnd {
 	for i := range c.Services {
 		if c.Services[i].Balancer != nil {
 			f.services[i].init(f, uint16(i), &c.Services[i])
+			f.staged = f.staged || c.Services[i].Hold != nil
 		}
+	}
+	if c.Quota != nil {
+		f.quota, f.staged = newQuotaStage(f, *c.Quota), true
 	}
 	return f
 }
@@ -131,7 +140,11 @@ func (f *FrontEnd) Arrive(now time.Duration, r *policies.Request, out *Actions) 
 	}
 	in := &f.services[r.Service]
 	s := f.alloc(r, in)
-	f.settle(s, in, in.subs.Bal.Pick(in.at(now), r), r)
+	if f.staged {
+		f.stage(s, in, r)
+	} else {
+		f.settle(s, in, in.subs.Bal.Pick(in.at(now), r), r)
+	}
 	f.end()
 	return s
 }
@@ -154,7 +167,8 @@ type End struct {
 	Slot       uint32
 	N          uint8
 	Outcome    policies.Outcome
-	Told       bool // Load was carried by the reply
+	Told       bool   // Load was carried by the reply
+	Output     uint32 // tokens produced, where a quota settles by them
 	ServerTime time.Duration
 	Load       balance.Load
 }
@@ -176,6 +190,9 @@ func (f *FrontEnd) Ended(now time.Duration, e End, out *Actions) {
 		in.markDown(a.Ref)
 	}
 	s.out--
+	if f.staged {
+		f.stages[e.Slot].output = max(f.stages[e.Slot].output, e.Output)
+	}
 	first := e.Outcome == policies.OK && s.won == 0
 	if first {
 		s.won = e.N + 1
@@ -197,6 +214,9 @@ func (f *FrontEnd) Ended(now time.Duration, e End, out *Actions) {
 	if s.out == 0 && s.flags&(flagParked|flagOpen) == flagOpen && s.req == a.Req {
 		f.close(e.Slot, e.Outcome)
 	}
+	if in.hold != nil {
+		in.hold.release(in)
+	}
 	f.end()
 }
 
@@ -217,7 +237,9 @@ func (f *FrontEnd) Gone(now time.Duration, slot uint32, class policies.Outcome, 
 	s := &f.slots[slot]
 	in := &f.services[s.service]
 	s.gone = uint8(class)
-	if s.flags&flagParked != 0 {
+	if f.staged && f.stages[slot].phase != phasePast {
+		f.leave(slot, class)
+	} else if s.flags&flagParked != 0 {
 		s.flags &^= flagParked
 		in.gone.put(s.req, 0)
 		if in.subs.Leaver != nil {
@@ -258,13 +280,17 @@ func (f *FrontEnd) Replied(now time.Duration, service int, p balance.ProbeID, fr
 	f.end()
 }
 
-// Woke tells that the time of an ActWake has come.
+// Woke tells that the time of an ActWake has come, of a service or of QuotaStage.
 func (f *FrontEnd) Woke(now time.Duration, service int, token uint64, out *Actions) {
 	f.begin(now, out, inWoke)
 	if f.tape != nil {
 		f.tape.uints(uint64(service), token)
 	}
-	f.services[service].woke(now, token)
+	if service == QuotaStage {
+		f.quota.woke(token)
+	} else {
+		f.services[service].woke(now, token)
+	}
 	f.end()
 }
 
@@ -279,6 +305,7 @@ func (f *FrontEnd) Membership(now time.Duration, service int, c balance.Change, 
 		in.change = c
 		in.subs.Members.Changed(in.at(now), &in.change)
 	}
+	in.refill()
 	f.end()
 }
 
@@ -302,6 +329,9 @@ func (f *FrontEnd) drawn() uint64 {
 			n += d.Drawn
 		}
 	}
+	if f.quota != nil {
+		n += f.quota.cfg.Dice.Drawn
+	}
 	return n
 }
 
@@ -324,6 +354,9 @@ func (f *FrontEnd) Open() int { return f.open }
 func (f *FrontEnd) Stuck(slot uint32) bool {
 	s := &f.slots[slot]
 	in := &f.services[s.service]
+	if f.staged && f.stages[slot].phase == phasePending {
+		return f.quota.wakes == 0 && f.quota.asks.n == 0
+	}
 	return s.flags&flagParked != 0 && in.wakes == 0 && in.live == 0 && in.book.Fleet.OutstandingSum() == 0
 }
 
@@ -332,6 +365,9 @@ func (f *FrontEnd) Counters() Counters {
 	var c Counters
 	for i := range f.services {
 		c = c.Add(f.services[i].sent)
+	}
+	if f.quota != nil {
+		c.Ask += f.quota.sent
 	}
 	return c
 }
@@ -446,6 +482,12 @@ func (f *FrontEnd) close(i uint32, class policies.Outcome) {
 	s.flags, s.next = 0, f.free
 	f.free = i + 1
 	f.open--
+	if f.staged {
+		f.move(i, phasePast)
+		if f.quota != nil {
+			f.quota.settle(i, class)
+		}
+	}
 }
 
 // bug stops the run: a policy broke its contract.

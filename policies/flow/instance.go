@@ -17,6 +17,7 @@ const (
 	wakeProbe uint64 = iota << 48
 	wakeUp
 	wakeRound
+	wakeHold
 	wakeKinds uint64 = 0xff << 48
 )
 
@@ -33,7 +34,8 @@ type instance struct {
 	dice   *chance.Dice
 	detect Detect
 	period time.Duration
-	track  bool // requests are kept: the policy may ask for them
+	track  bool  // requests are kept: the policy may ask for them
+	hold   *hold // nil: no hold stage
 	change balance.Change
 	sent   Counters
 	wakes  int      // wakes of the policy that are out
@@ -70,6 +72,9 @@ type round struct {
 func (in *instance) init(f *FrontEnd, index uint16, s *Service) {
 	*in = instance{fe: f, index: index, name: s.Name, subs: balance.Subscribe(s.Balancer),
 		dice: s.Dice, detect: s.Detect, period: s.Period}
+	if s.Hold != nil {
+		in.hold = &hold{cfg: *s.Hold, slots: -1}
+	}
 	in.book = balance.NewBook(s.Table)
 	r := newRand(s.Dice)
 	in.env = balance.NewEnv(r, in, f.index, f.cfg.Count, 0)
@@ -158,6 +163,8 @@ func (in *instance) internal(now time.Duration, token uint64) {
 		if p, ok := in.takeProbe(balance.ProbeID(arg)); ok && in.subs.Prober != nil {
 			in.subs.Prober.Lost(in.at(now), p.id)
 		}
+	case wakeHold:
+		in.hold.expire(in, token&(1<<48-1))
 	case wakeRound:
 		for i, r := range in.rounds {
 			if r.id == arg {
@@ -184,11 +191,22 @@ func (in *instance) markDown(r policies.Ref) {
 
 // health changes what the front end holds of a replica, and tells the policy.
 func (in *instance) health(now time.Duration, id uint32, h balance.Health) {
-	if !in.book.SetHealth(id, h) || in.subs.Members == nil {
+	if !in.book.SetHealth(id, h) {
 		return
 	}
-	in.change = balance.Change{Kind: balance.ChangeChanged, Ref: policies.Ref{ID: id, Inc: in.book.Inc(id)}}
-	in.subs.Members.Changed(in.at(now), &in.change)
+	if in.subs.Members != nil {
+		in.change = balance.Change{Kind: balance.ChangeChanged, Ref: policies.Ref{ID: id, Inc: in.book.Inc(id)}}
+		in.subs.Members.Changed(in.at(now), &in.change)
+	}
+	in.refill()
+}
+
+// refill lets held requests go after the eligible replicas have changed.
+func (in *instance) refill() {
+	if in.hold != nil {
+		in.hold.slots = -1
+		in.hold.release(in)
+	}
 }
 
 // Probe implements balance.Host.

@@ -9,6 +9,7 @@ import (
 
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/policies/quota"
 )
 
 // Difference is the first place where a replay departs from its tape.
@@ -156,7 +157,7 @@ func (p *player) decode(kind input) func() {
 		slot, n := uint32(r.u()), uint8(r.u())
 		return p.guard(slot, n, func() { f.FirstByte(now, slot, n, out) })
 	case inEnded:
-		e := End{Slot: uint32(r.u()), N: uint8(r.u()), Outcome: policies.Outcome(r.u()), ServerTime: time.Duration(r.i())}
+		e := End{Slot: uint32(r.u()), N: uint8(r.u()), Outcome: policies.Outcome(r.u()), Output: uint32(r.u()), ServerTime: time.Duration(r.i())}
 		if e.Told = r.u() != 0; e.Told {
 			e.Load = r.load()
 		}
@@ -177,6 +178,15 @@ func (p *player) decode(kind input) func() {
 		service := int(r.u())
 		c := balance.Change{Kind: balance.ChangeKind(r.u()), Ref: r.ref()}
 		return func() { f.Membership(now, service, c, out) }
+	case inGranted:
+		id, g := quota.AskID(r.u()), r.grant()
+		return func() { f.Granted(now, id, g, out) }
+	case inAskLost:
+		id := quota.AskID(r.u())
+		return func() { f.AskLost(now, id, out) }
+	case inHold:
+		service, on := int(r.u()), r.u() != 0
+		return func() { f.SetHold(now, service, on, out) }
 	}
 	return p.replica()
 }
@@ -270,9 +280,11 @@ func render(b []byte, keep func(ActionKind) bool) string {
 		service, slot, req, ref := r.u(), r.u(), r.u(), r.ref()
 		var arg uint64
 		switch kind {
-		case ActWake:
+		case ActWake, ActDecided:
 			arg = uint64(r.i())
 			r.u()
+		case ActAsk:
+			arg = uint64(r.ask().Kind)
 		case ActTell, ActReport:
 			arg = uint64(r.msg().Kind)
 		default:
@@ -294,6 +306,10 @@ func render(b []byte, keep func(ActionKind) bool) string {
 			out = append(out, fmt.Sprintf("tell front end %d kind %d", slot, arg))
 		case ActWake:
 			out = append(out, fmt.Sprintf("wake in %v", time.Duration(arg)))
+		case ActAsk:
+			out = append(out, fmt.Sprintf("ask %d of kind %d for group %d", req, arg, slot))
+		case ActDecided:
+			out = append(out, fmt.Sprintf("decide request %d after %v", req, time.Duration(arg)))
 		case ActCancel:
 			out = append(out, fmt.Sprintf("cancel request %d attempt %d", req, att))
 		}

@@ -1,10 +1,12 @@
 package flow
 
 import (
+	"math"
 	"time"
 
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/policies/quota"
 )
 
 // input is the kind of a tape record.
@@ -21,11 +23,14 @@ const (
 	inWoke
 	inMembership
 	inReplica
+	inGranted
+	inAskLost
+	inHold
 	inputs
 )
 
 var inputNames = [inputs]string{"start", "arrive", "first_byte", "ended", "gone", "heard", "replied",
-	"woke", "membership", "replica"} //purity:table
+	"woke", "membership", "replica", "granted", "ask_lost", "hold"} //purity:table
 
 // hashEvery is how many records lie between two view hashes.
 const hashEvery = 1000
@@ -110,6 +115,7 @@ func (t *Tape) msg(m *balance.Msg) {
 
 func (t *Tape) ended(e *End) {
 	t.uints(uint64(e.Slot), uint64(e.N), uint64(e.Outcome))
+	t.uints(uint64(e.Output))
 	t.buf = varint(t.buf, int64(e.ServerTime))
 	if !e.Told {
 		t.uints(0)
@@ -117,6 +123,12 @@ func (t *Tape) ended(e *End) {
 	}
 	t.uints(1)
 	t.load(&e.Load)
+}
+
+func (t *Tape) granted(id quota.AskID, g *quota.Grant) {
+	t.uints(uint64(id), math.Float64bits(g.Units), math.Float64bits(g.Left), uint64(flag(g.Never)))
+	t.buf = varint(t.buf, int64(g.Expiry))
+	t.buf = varint(t.buf, int64(g.RetryIn))
 }
 
 func (t *Tape) heard(service int, from policies.Ref, m *balance.Msg) {
