@@ -7,7 +7,7 @@ export CGO_CFLAGS ?= -g -O2 -Wno-deprecated-declarations
 RACED   = ./policies/flow ./realrun/... ./cmd/taillab/... ./reports ./workloads
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo live-demo gpu-validate test race fuzz-short bench lint determinism scenarios golden-update page ci
+.PHONY: help build demo live-demo gpu-validate test race fuzz-short bench bench-limit lint determinism scenarios golden-update page ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -36,6 +36,9 @@ fuzz-short: ## every fuzz test for SECONDS (10) each
 
 bench: ## benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./policies/... ./sim/... ./workloads ./reports
+
+bench-limit: ## kernel and whole path against a speed limit in C, in turns (some minutes; N=10,100 for fewer)
+	$(GO) run ./cmd/taillab/internal/limit $(if $(N),-n $(N))
 
 lint: ## formatting and vet; golangci-lint where it is installed
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
