@@ -47,7 +47,7 @@ func CompareGroup(base, new *Cell, metric string, group *GroupRef, confidence fl
 	}
 	info, ok := findMetric(metric, extra)
 	if !ok {
-		info = FamilyMetric(metric, NoBetter, "")
+		info = FamilyMetric("", metric, NoBetter, "")
 	}
 	q := quantity{num: info, numGroup: group}
 	out := Change{Metric: info.Name, Base: q.value(base), New: q.value(new)}

@@ -105,7 +105,7 @@ func TestParseGateExtraMetrics(t *testing.T) {
 	t.Parallel()
 	_, errs := ParseGate("stalled(a) < 5s")
 	require.NotEmpty(t, errs)
-	extra := FamilyMetric("stalled_s", LowerBetter, "time a shard stalled")
+	extra := FamilyMetric("quota", "stalled_s", LowerBetter, "time a shard stalled")
 	g, errs := ParseGate("stalled_s(a) < 5s", extra)
 	require.Empty(t, errs)
 	require.Equal(t, "stalled(a) < 5s", g.String())

@@ -20,6 +20,7 @@ type MetricInfo struct {
 	Better string // lower, higher or none
 	Log    bool   // compared by ln ratios; false: may be 0, compared by differences
 	Group  bool   // exists per tenant, class and service
+	Family string // the policy family that reports it; empty: part of every summary
 	About  string // one sentence
 }
 
@@ -32,7 +33,7 @@ func Metrics() []MetricInfo {
 	plain := func(name, json, unit, better, about string, group bool) MetricInfo {
 		return MetricInfo{Name: name, JSON: json, Unit: unit, Better: better, Group: group, About: about}
 	}
-	return []MetricInfo{
+	out := []MetricInfo{
 		ms("p50", "median latency of completed requests, from the intended arrival", true),
 		ms("p90", "90th percentile of the latency", false),
 		ms("p95", "95th percentile of the latency", false),
@@ -51,29 +52,8 @@ func Metrics() []MetricInfo {
 		plain("messages", "messages_per_request", "ratio", LowerBetter, "one-way control messages per request", false),
 		plain("gpu_seconds", "gpu_seconds", "s", LowerBetter, "provisioned GPU seconds in the measured window", false),
 		plain("requests", "requests", "ratio", NoBetter, "measured requests", true),
-		plain("over_admission", "over_admission", "ratio", LowerBetter, "quota: admitted beyond the limit, as a share of it", false),
-		plain("jain", "jain", "ratio", HigherBetter, "quota: Jain index of admitted over min(demand, fair share)", false),
-		ms0("p99_decision", "quota: 99th percentile of the time to a decision"),
-		plain("slo_miss", "slo_miss_s", "s", LowerBetter, "autoscale: seconds whose P99 missed the SLO", false),
 	}
-}
-
-// ms0 is a time in ms that may be 0.
-func ms0(name, about string) MetricInfo {
-	return MetricInfo{Name: name, JSON: name + "_ms", Unit: "ms", Better: LowerBetter, About: about}
-}
-
-// FamilyMetric describes a metric a policy family registers under its JSON name;
-// the unit is read from the end of the name.
-func FamilyMetric(json, better, about string) MetricInfo {
-	m := MetricInfo{Name: json, JSON: json, Unit: "ratio", Better: better, About: about}
-	for _, unit := range []string{"ms", "s", "rps"} {
-		if base, ok := strings.CutSuffix(json, "_"+unit); ok {
-			m.Name, m.Unit = base, unit
-			break
-		}
-	}
-	return m
+	return append(out, familyMetrics()...)
 }
 
 // findMetric resolves a gate name, a full JSON name or p99.9; later entries of
@@ -89,12 +69,7 @@ func findMetric(name string, extra []MetricInfo) (MetricInfo, bool) {
 			}
 		}
 	}
-	if class, ok := strings.CutPrefix(name, "messages_"); ok && class != "" {
-		m := FamilyMetric(name, LowerBetter, "one-way control messages of this class per request")
-		m.Name, m.Unit = name, "ratio"
-		return m, true
-	}
-	return MetricInfo{}, false
+	return prefixed(name)
 }
 
 // metricNames lists what a gate may name, for hints.

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +28,7 @@ func TestMetricsReadTheirJSONField(t *testing.T) {
 		var c Cell
 		var p Part
 		doc := []byte(`{"` + m.JSON + `": 7}`)
-		if slices.Contains(strings.Fields("over_admission jain p99_decision slo_miss"), m.Name) {
+		if m.Family != "" {
 			doc = []byte(`{"metrics": {"` + m.JSON + `": 7}}`)
 		}
 		require.NoError(t, json.Unmarshal(doc, &c))
@@ -46,7 +45,21 @@ func TestMetricsReadTheirJSONField(t *testing.T) {
 	require.Equal(t, 990, permille("ttft_p99"))
 	require.Equal(t, 999, permille("p999"))
 	require.Zero(t, permille("p99_decision"))
-	require.Equal(t, MetricInfo{Name: "drain", JSON: "drain_s", Unit: "s", Better: LowerBetter, About: "x"}, FamilyMetric("drain_s", LowerBetter, "x"))
+	require.Equal(t, MetricInfo{Name: "drain", JSON: "drain_s", Unit: "s", Better: LowerBetter, Family: "autoscale", About: "x"}, FamilyMetric("autoscale", "drain_s", LowerBetter, "x"))
+}
+
+// Names that end in a class are metrics too, but not the bare prefix.
+func TestMetricsByPrefix(t *testing.T) {
+	t.Parallel()
+	for _, m := range metricPrefixes() {
+		found, ok := findMetric(m.Name+"probe", nil)
+		require.True(t, ok)
+		require.Equal(t, m.Name+"probe", found.JSON)
+		c := Cell{Metrics: map[string]*float64{m.Name + "probe": finite(2)}}
+		require.Equal(t, 2.0, *c.Value(m.Name + "probe"))
+		_, ok = findMetric(m.Name, nil)
+		require.False(t, ok)
+	}
 }
 
 // The list is closed: these are the codes of the summary schema.

@@ -160,6 +160,9 @@ func (s *session) explainMetric(b *bytes.Buffer, name string) {
 			continue
 		}
 		fmt.Fprintf(b, "metric %s\n  %s\n  JSON field %s, unit %s, better: %s\n", m.Name, m.About, m.JSON, m.Unit, m.Better)
+		if m.Family != "" {
+			fmt.Fprintf(b, "  reported by scenarios with a policy of the family %s\n", m.Family)
+		}
 		if m.Group {
 			fmt.Fprintf(b, "  exists per tenant, class and service: %s(LABEL, tenant=NAME)\n", m.Name)
 		}

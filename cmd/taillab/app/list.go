@@ -191,10 +191,13 @@ func (s *session) metricRows() []row {
 	var out []row
 	for _, m := range reports.Metrics() {
 		about := m.About
+		if m.Family != "" {
+			about = m.Family + ": " + about
+		}
 		if m.Unit != "ratio" {
 			about += " [" + m.Unit + "]"
 		}
-		out = append(out, row{m.Name, about, map[string]any{"json": m.JSON, "unit": m.Unit, "better": m.Better, "groups": m.Group}})
+		out = append(out, row{m.Name, about, map[string]any{"json": m.JSON, "unit": m.Unit, "better": m.Better, "groups": m.Group, "family": m.Family}})
 	}
 	return out
 }

@@ -1,0 +1,50 @@
+package reports
+
+import "strings"
+
+// familyMetrics lists what policy families report beside the fields of every
+// summary, one entry each. An entry is all that a new metric needs to be known to
+// gates, `list metrics` and `explain`; the host puts its value under the same JSON
+// name into End.Metrics.
+func familyMetrics() []MetricInfo {
+	return []MetricInfo{
+		FamilyMetric("quota", "over_admission", LowerBetter, "admitted beyond the limit, as a share of it"),
+		FamilyMetric("quota", "jain", HigherBetter, "Jain index of admitted over min(demand, fair share)"),
+		FamilyMetric("quota", "p99_decision_ms", LowerBetter, "99th percentile of the time to a decision"),
+		FamilyMetric("autoscale", "slo_miss_s", LowerBetter, "seconds whose P99 missed the SLO"),
+	}
+}
+
+// metricPrefixes are metrics whose names end in a class that the policy chooses.
+func metricPrefixes() []MetricInfo {
+	return []MetricInfo{
+		FamilyMetric("balance", "messages_", LowerBetter, "one-way control messages of this class per request"),
+		FamilyMetric("balance", "picks_", NoBetter, "share of the picks that took this path"),
+		FamilyMetric("balance", "count_", NoBetter, "how often this happened per pick"),
+	}
+}
+
+// FamilyMetric describes a metric that a policy family registers under its JSON
+// name; the unit is read from the end of the name. Such a metric may be 0, so it is
+// compared by differences.
+func FamilyMetric(family, json, better, about string) MetricInfo {
+	m := MetricInfo{Name: json, JSON: json, Unit: "ratio", Better: better, Family: family, About: about}
+	for _, unit := range []string{"ms", "s", "rps"} {
+		if base, ok := strings.CutSuffix(json, "_"+unit); ok {
+			m.Name, m.Unit = base, unit
+			break
+		}
+	}
+	return m
+}
+
+// prefixed resolves a name of metricPrefixes.
+func prefixed(name string) (MetricInfo, bool) {
+	for _, m := range metricPrefixes() {
+		if class, ok := strings.CutPrefix(name, m.Name); ok && class != "" {
+			m.Name, m.JSON = name, name
+			return m, true
+		}
+	}
+	return MetricInfo{}, false
+}
