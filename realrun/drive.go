@@ -74,7 +74,8 @@ type drive struct {
 	registry registry             // under fmu
 	fmu      sync.Mutex
 	note     func(string)
-	halves   []half // tapes of the replica halves
+	tick     func(reports.TimelineRow) // books a row of the timeline; nil = nobody wants them
+	halves   []half                    // tapes of the replica halves
 
 	open     atomic.Int64 // measured requests not closed
 	inFlight atomic.Int64
@@ -82,6 +83,7 @@ type drive struct {
 	notSent  atomic.Int64
 	lost     atomic.Int64 // messages that did not arrive
 	badMsgs  atomic.Int64 // messages refused
+	lateness atomic.Int64 // of the latest send since telemetry last looked, ns
 
 	heardCount atomic.Int64 // messages heard from replica halves
 	warm       int
@@ -102,6 +104,8 @@ type service struct {
 	half     bool   // the policy has a replica half
 	remote   bool   // which runs beside backends that are not ours
 	inferred *inferred
+	sent     *atomic.Int64                                                     // attempts under way
+	queued   func() int                                                        // requests waiting in replicas; nil = unknown
 	fault    func(r int, f *scenarios.Fault, length time.Duration, begin bool) // carries a fault out
 	notices  notices
 }
@@ -119,7 +123,7 @@ func newDrive(ctx context.Context, run *scenarios.Run, live scenarios.Live, at p
 	}
 	for i := range run.Cell.Setup.Services {
 		s := &run.Cell.Setup.Services[i]
-		x := service{name: s.Name, table: s.Table(), ready: "/health", half: hasHalf(run.Cell.Balancers[i].Make())}
+		x := service{name: s.Name, sent: &atomic.Int64{}, table: s.Table(), ready: "/health", half: hasHalf(run.Cell.Balancers[i].Make())}
 		if at.tables != nil {
 			x.table = at.tables[i]
 		}
@@ -219,9 +223,11 @@ func (d *drive) send(f *front, t *todo) {
 	if svc.inferred != nil {
 		svc.inferred.accepted(a.Ref, a.Req)
 	}
+	svc.sent.Add(1)
 	d.wg.Go(func() {
 		defer cancel()
 		defer d.inFlight.Add(-1)
+		defer svc.sent.Add(-1)
 		res := svc.backends[a.Ref.ID].Do(ctx, call, first)
 		res.Sent, res.FirstByte = d.clock.local(res.Sent), d.clock.local(res.FirstByte)
 		res.FirstToken, res.LastToken = d.clock.local(res.FirstToken), d.clock.local(res.LastToken)
@@ -323,6 +329,9 @@ func (d *drive) bookAll(list []reports.Record) {
 
 // lag notes how late a request was handed over.
 func (d *drive) lag(x time.Duration) {
+	if int64(x) > d.lateness.Load() {
+		d.lateness.Store(int64(x)) // telemetry may take it in between: then the next counts
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lags.Record(int64(max(0, x)))

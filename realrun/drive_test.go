@@ -97,6 +97,7 @@ type keep struct {
 	col   *reports.Collector // of the last run or block
 	cols  map[int][]*reports.Collector
 	tapes map[string][]byte
+	rows  []reports.TimelineRow
 	warns []string
 	done  bool
 }
@@ -109,8 +110,8 @@ func (k *keep) Begin(num int, s reports.Setup) *reports.Collector {
 	k.cols[num] = append(k.cols[num], k.col)
 	return k.col
 }
-func (k *keep) Progress(int, float64)         {}
-func (k *keep) Tick(int, reports.TimelineRow) {}
+func (k *keep) Progress(int, float64)               {}
+func (k *keep) Tick(_ int, row reports.TimelineRow) { k.rows = append(k.rows, row) }
 func (k *keep) Tape(_ int, stream string, data []byte) {
 	if k.tapes == nil {
 		k.tapes = map[string][]byte{}

@@ -9,6 +9,7 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/flow"
 	"taillab/realrun/emulator"
+	"taillab/realrun/telemetry"
 	"taillab/realrun/wire"
 	"taillab/reports"
 	"taillab/scenarios"
@@ -23,6 +24,10 @@ type Host struct {
 	Unsound func(run int, why []reports.Warning)
 	// Note is told what is worth a line to the user and changes no verdict.
 	Note func(text string)
+	// Watched is told once per call what telemetry saw of the machines.
+	Watched func(telemetry.Result)
+
+	samplers []telemetry.Named // further GPUs
 }
 
 // lead is how long before the first instant of the schedule everything is ready.
@@ -40,6 +45,10 @@ func (h Host) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorde
 		return fmt.Errorf("policy %q: %w", runs[0].Cell.Policy, err)
 	}
 	defer s.close()
+	for _, d := range s.arms {
+		d.tick = func(row reports.TimelineRow) { rec.Tick(d.num, row) }
+	}
+	s.watch(ctx)
 	var why []reports.Warning
 	if len(runs) == 1 {
 		err = s.arms[0].single(rec)
@@ -49,6 +58,7 @@ func (h Host) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorde
 	if err != nil {
 		return fmt.Errorf("policy %q: %w", runs[0].Cell.Policy, err)
 	}
+	why = append(why, s.watched()...)
 	s.close() // the tapes of the replica halves are whole from here on
 	others := s.load.end()
 	for _, d := range s.arms {
@@ -66,6 +76,7 @@ type session struct {
 	arms  []*drive
 	ear   *listener
 	load  *hostLoad
+	seen  *telemetry.Run
 	mu    sync.Mutex // of notes
 	ends  []func()
 	ended bool
@@ -211,6 +222,7 @@ func (s *session) emulate(ctx context.Context, d *drive) error {
 		if err != nil {
 			return err
 		}
+		svc.queued = e.Queued
 		svc.fault = func(r int, f *scenarios.Fault, _ time.Duration, begin bool) {
 			if err := e.Apply(r, f, begin); err != nil {
 				d.note(fmt.Sprintf("the fault %s at replica %d of %s failed: %v", f.Kind, r, svc.name, err))

@@ -68,6 +68,9 @@ func (d *drive) begin() {
 	}
 	d.addFaults()
 	d.addChecks()
+	if d.tick != nil {
+		d.tickAt(0)
+	}
 }
 
 // end gives up what is open and waits for everything under way.

@@ -168,6 +168,11 @@ func (s *session) real(ctx context.Context, d *drive) error {
 			s.ends = append(s.ends, c.Close)
 			svc.backends[r] = beside{svc.backends[r], c}
 		}
+		for r := range t.Targets {
+			if t.Targets[r].Metrics != "" {
+				svc.backends[r] = s.telling(svc.backends[r], backendName(svc.name, r))
+			}
+		}
 	}
 	return s.share(d, nil)
 }

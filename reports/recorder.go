@@ -25,7 +25,7 @@ type Recorder interface {
 type TimelineRow struct {
 	At       time.Duration // since the run began
 	Service  int
-	Queued   int // requests waiting in replicas
+	Queued   int // requests waiting in replicas; below 0: unknown, as backends keep it to themselves
 	InFlight int // requests sent and not ended, the network included
 	Held     int // requests waiting inside front ends
 	Replicas int // replicas that are up

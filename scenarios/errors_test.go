@@ -162,12 +162,13 @@ func errorCases() []errorCase {
 		{name: "policy-far", text: with("policies: {balance: [weather]}")},
 
 		// What this version does not have.
-		{name: "later", text: with("quota: {cost: constant}", "cluster: {}", "live: {telemetry: {}, actuator: pool, emulator: {}}", "hold: {capacity: 3}",
+		{name: "later", text: with("quota: {cost: constant}", "cluster: {}", "live: {actuator: pool, emulator: {}}", "hold: {capacity: 3}",
 			"policies: {balance: p2c, autoscale: hpa, quota: central}", "fleet: {replicas: {start: 3, min: 1, max: 9}, gpu: h100-8b, lifecycle: {}, engine: {}}",
 			"measure: {precision: 2%, max_seeds: 3, warmup: auto}")},
 
 		// Live.
 		{name: "live", text: with("live: {pacing: fast, warm: 3, max_in_flight: 0, stale_after: 0s, validity: {sent: 0, lag: 0, cpu: 101%, not_sent: x, steal: -1}}", "reporter: agnet")},
+		{name: "live-telemetry", text: with("live: {telemetry: {dcgm: maybe, nvml: 1, period: 50ms, gpu: on}}")},
 		{name: "live-arms", text: with("measure: {tape: maybe, live: {arms: [p2c, jik, [a]], blocks: 5, block: 4s, repeats: 0, blok: 1}}")},
 		{name: "live-arms-few", text: with("measure: {live: {arms: [p2c]}}", "live: {validity: {lag: soon}, warm: some}")},
 

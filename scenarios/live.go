@@ -43,8 +43,21 @@ type Live struct {
 	StaleAfter  time.Duration // age at which a report counts as unknown; 0 = 5 periods
 	Validity    Validity
 
-	Tape bool `yaml:"-"` // measure.tape, which is on here unless the file says off; decides no result
+	Tape      bool      `yaml:"-"` // measure.tape, which is on here unless the file says off; decides no result
+	Telemetry Telemetry `yaml:"-"` // decides no result either
 }
+
+// Telemetry says what is watched beside the requests. The client itself always is, and
+// so are backends whose targets name the address of their metrics.
+type Telemetry struct {
+	DCGM   bool          // the exporters that targets name
+	NVML   bool          // the GPUs of this host
+	Period time.Duration // between two readings
+}
+
+// minTelemetryPeriod is the shortest period: below it the watching disturbs what is
+// watched.
+const minTelemetryPeriod = 100 * time.Millisecond
 
 // Validity holds the limits beyond which a measurement is not sound.
 type Validity struct {
@@ -91,7 +104,8 @@ func percentText(x float64) string { return fmt.Sprintf("%.4g%%", 100*x) }
 
 // DefaultLive is what a scenario without keys for live runs gets.
 func DefaultLive() Live {
-	return Live{Blocks: minBlocks, Repeats: 1, Pacing: PacingAuto, Warm: WarmAuto, Validity: DefaultValidity(), Tape: true}
+	return Live{Blocks: minBlocks, Repeats: 1, Pacing: PacingAuto, Warm: WarmAuto, Validity: DefaultValidity(), Tape: true,
+		Telemetry: Telemetry{DCGM: true, Period: time.Second}}
 }
 
 // RunsLive says whether a live run takes the cell: with arms only those of them.
@@ -124,6 +138,10 @@ func (d *decoder) live(root block) Live {
 	b.integer("max_in_flight", &out.MaxInFlight, 1, 1_000_000)
 	b.duration("stale_after", &out.StaleAfter, 0, 0, true)
 	d.validity(b.get("validity"), b.at("validity"), &out.Validity)
+	t := d.block(b.get("telemetry"), b.at("telemetry"), "live.telemetry")
+	t.boolean("dcgm", &out.Telemetry.DCGM)
+	t.boolean("nvml", &out.Telemetry.NVML)
+	t.duration("period", &out.Telemetry.Period, minTelemetryPeriod, 0, false)
 	return out
 }
 

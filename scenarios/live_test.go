@@ -13,7 +13,7 @@ func TestLiveDefaults(t *testing.T) {
 	require.Equal(t, DefaultLive(), s.Live)
 	require.Empty(t, s.Services[0].Reporter)
 	require.Equal(t, Live{
-		Blocks: 6, Repeats: 1, Pacing: "auto", Warm: -1, Tape: true,
+		Blocks: 6, Repeats: 1, Pacing: "auto", Warm: -1, Tape: true, Telemetry: Telemetry{DCGM: true, Period: time.Second},
 		Validity: Validity{Sent: 0.995, Lag: time.Millisecond, LagShare: 0.05, CPU: 0.8, NotSent: 0.001, Steal: 0.2},
 	}, DefaultLive())
 }
@@ -21,12 +21,14 @@ func TestLiveDefaults(t *testing.T) {
 func TestLiveKeys(t *testing.T) {
 	t.Parallel()
 	p := plan(t, with("measure: {tape: off, live: {arms: [p2c, jiq, p2c], blocks: 8, block: 10s, repeats: 2}}", "reporter: agent",
-		"live: {pacing: fine, warm: 32, max_in_flight: 1000, stale_after: 3s, validity: {sent: 99%, lag: 10%, cpu: 90%, not_sent: 1%, steal: 0.3}}"))
+		"live: {pacing: fine, warm: 32, max_in_flight: 1000, stale_after: 3s, validity: {sent: 99%, lag: 10%, cpu: 90%, not_sent: 1%, steal: 0.3}, "+
+			"telemetry: {dcgm: off, nvml: on, period: 100ms}}"))
 	s := p.Cells[0].Setup
 	require.Equal(t, Live{
 		Arms: []string{"p2c", "jiq", "p2c"}, Blocks: 8, Block: 10 * time.Second, Repeats: 2,
 		Pacing: PacingFine, Warm: 32, MaxInFlight: 1000, StaleAfter: 3 * time.Second,
-		Validity: Validity{Sent: 0.99, Lag: time.Millisecond, LagShare: 0.1, CPU: 0.9, NotSent: 0.01, Steal: 0.3},
+		Validity:  Validity{Sent: 0.99, Lag: time.Millisecond, LagShare: 0.1, CPU: 0.9, NotSent: 0.01, Steal: 0.3},
+		Telemetry: Telemetry{NVML: true, Period: 100 * time.Millisecond},
 	}, s.Live)
 	require.False(t, s.Measure.Tape)
 	require.Equal(t, ReporterAgent, s.Services[0].Reporter)
@@ -50,7 +52,7 @@ func TestLiveKeys(t *testing.T) {
 func TestLiveHash(t *testing.T) {
 	t.Parallel()
 	hash := plan(t, good).Hash
-	for _, same := range []string{"measure: {tape: off}", "live: {pacing: auto}", "live: {validity: {cpu: 80%}}", "measure: {live: {blocks: 6}}"} {
+	for _, same := range []string{"measure: {tape: off}", "live: {pacing: auto}", "live: {validity: {cpu: 80%}}", "live: {telemetry: {nvml: on, period: 5s}}", "measure: {live: {blocks: 6}}"} {
 		require.Equal(t, hash, plan(t, with(same)).Hash, same)
 	}
 	seen := map[string]bool{hash: true}

@@ -100,7 +100,7 @@ func normaliseSetup(c *Cell) normalSetup {
 		n.Trace = &normalTrace{Rows: t.Len(), SpanNS: int64(t.Span()), Input: m.Input, Output: m.Output, InputSq: m.InputSq}
 	}
 	live := s.Live
-	live.Tape = true // decides no result
+	live.Tape, live.Telemetry = true, DefaultLive().Telemetry // they decide no result
 	if !reflect.DeepEqual(live, DefaultLive()) {
 		n.Live = tree(live)
 	}

@@ -241,5 +241,8 @@ func liveKeys() []Key {
 		key("live.validity.cpu", "share", "80%", "(0, 1]", "most of the driver's cores"),
 		key("live.validity.not_sent", "share", "0.1%", "[0, 1]", "most requests that met max_in_flight"),
 		key("live.validity.steal", "share", "20%", "[0, 1]", "most of the host that others took"),
-	}, later("live.telemetry", "live.actuator", "live.emulator")...)
+		key("live.telemetry.dcgm", "bool", "true", "", "read the GPUs of the DCGM exporters that targets name; a throttled GPU means no verdict"),
+		key("live.telemetry.nvml", "bool", "false", "", "read the GPUs of this host through NVIDIA's driver"),
+		key("live.telemetry.period", "duration", "1s", "≥ 100ms", "between two readings; of backends' metrics at least 250ms"),
+	}, later("live.actuator", "live.emulator")...)
 }

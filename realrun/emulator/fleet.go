@@ -120,6 +120,16 @@ func (f *Fleet) Truth() *reports.Hist {
 	return out
 }
 
+// Queued counts the requests that wait in replicas.
+func (f *Fleet) Queued() (n int) {
+	for _, r := range f.replicas {
+		r.mu.Lock()
+		n += int(r.core.load().Queued)
+		r.mu.Unlock()
+	}
+	return n
+}
+
 // Fault begins (on) or ends a fault at a replica; replica −1 is all. factor is
 // that of slow, and for delay_report the delay in seconds; code that of error;
 // share is of refuse, reset, error, stall_stream and drop_report, 0 is read as 1.

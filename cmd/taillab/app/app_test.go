@@ -293,7 +293,7 @@ func TestParseAt(t *testing.T) {
 
 func TestTimelineRoundTrip(t *testing.T) {
 	t.Parallel()
-	rows := []reports.TimelineRow{{At: time.Second, Queued: 3, InFlight: 5, Held: 1, Replicas: 4}, {At: time.Second, Service: 1, Replicas: 2},
+	rows := []reports.TimelineRow{{At: time.Second, Queued: 3, InFlight: 5, Held: 1, Replicas: 4}, {At: time.Second, Service: 1, Queued: -1, Replicas: 2},
 		{At: 2500 * time.Millisecond, InFlight: 1, Replicas: 4}}
 	names := []string{"main", `odd, "name"`}
 	data := timelineCSV(rows, names)

@@ -18,12 +18,16 @@ type runData interface {
 	hists(cell int) []reports.TaggedHist
 	// timeline is that of the first seed there is.
 	timeline(cell int) (rows []reports.TimelineRow, services []string, seed int)
+	// telemetry is the CSV of what was seen of the machines during the first seed there
+	// is; nil without any.
+	telemetry(cell int) []byte
 }
 
 // finishedRuns is the result of this command.
 type finishedRuns struct {
 	plan   *scenarios.Plan
 	result *runner.Result
+	live   *live // nil: simulated
 }
 
 func (f *finishedRuns) hists(cell int) []reports.TaggedHist {
@@ -43,6 +47,17 @@ func (f *finishedRuns) timeline(cell int) ([]reports.TimelineRow, []string, int)
 		}
 	}
 	return nil, nil, 0
+}
+
+func (f *finishedRuns) telemetry(cell int) []byte {
+	for i := range f.result.Runs {
+		if r := &f.result.Runs[i]; r.Index == cell && r.Collector != nil {
+			if data, err := f.live.telemetry(runID{cell, r.Rep}); err == nil && data != nil {
+				return data
+			}
+		}
+	}
+	return nil
 }
 
 // charts draws the latency distribution and the timeline at the load that the
@@ -67,6 +82,9 @@ func charts(sum *reports.Summary, o render.Options, data runData) []chart.Figure
 			tails.Series = append(tails.Series, s)
 		}
 		times.add(chart.Label(*c), data, i)
+		for _, p := range machinePanels(chart.Label(*c), data.telemetry(i)) {
+			times.put(p.Name, p.Series[0])
+		}
 	}
 	in := chart.TimelineInput{Origin: chart.OriginOf(sum), At: place, Panels: times.panels()}
 	in.Requests, in.Seeds = 0, 0
@@ -148,10 +166,13 @@ func (t *timelines) add(label string, data runData, cell int) {
 		for _, q := range quantities() {
 			s := chart.Series{Label: label}
 			for i := range rows {
-				if rows[i].Service == svc {
+				if rows[i].Service == svc && q.of(&rows[i]) >= 0 {
 					s.X = append(s.X, rows[i].At.Seconds())
 					s.Y = append(s.Y, float64(q.of(&rows[i])))
 				}
+			}
+			if len(s.X) == 0 { // unknown throughout
+				continue
 			}
 			title := q.name
 			if len(services) > 1 {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"taillab/cmd/taillab/internal/runner"
 	"taillab/policies/balance"
 	"taillab/realrun"
+	"taillab/realrun/telemetry"
 	"taillab/reports"
 	"taillab/scenarios"
 	"taillab/sim"
@@ -22,9 +24,13 @@ const emulated = "emulator"
 type live struct {
 	host realrun.Host
 
-	mu  sync.Mutex
-	why []string // what made the measurement unsound
+	mu   sync.Mutex
+	why  []string                   // what made the measurement unsound
+	seen map[runID]telemetry.Result // by the first run of each call of the host
 }
+
+// runID names a run of a plan.
+type runID struct{ cell, rep int }
 
 // Run implements runner.Host.
 func (l *live) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorder) error {
@@ -36,7 +42,32 @@ func (l *live) Run(ctx context.Context, runs []scenarios.Run, rec reports.Record
 			l.why = append(l.why, w.Message)
 		}
 	}
+	h.Watched = func(seen telemetry.Result) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.seen == nil {
+			l.seen = map[runID]telemetry.Result{}
+		}
+		l.seen[runID{runs[0].Index, runs[0].Rep}] = seen
+	}
 	return h.Run(ctx, runs, rec)
+}
+
+// telemetry is what was seen of the machines under a run, or under the arms of which
+// it is the first, as CSV; nil when nothing was.
+func (l *live) telemetry(id runID) ([]byte, error) {
+	if l == nil {
+		return nil, nil
+	}
+	l.mu.Lock()
+	seen, ok := l.seen[id]
+	l.mu.Unlock()
+	if !ok {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	err := telemetry.WriteCSV(&b, seen.Rows)
+	return b.Bytes(), err
 }
 
 // unsound says why no gate may be judged, "" when the measurement was sound.

@@ -116,6 +116,21 @@ func (r *savedRun) timeline(cell int) (rows []reports.TimelineRow, services []st
 	return nil, nil, 0
 }
 
+func (r *savedRun) telemetry(cell int) []byte {
+	for _, p := range r.Summary.Cells[cell].Parts {
+		name := telemetryFile(r.names[cell], p.Seed)
+		if !r.Usable(name) {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(r.Dir, filepath.FromSlash(name)))
+		if err == nil {
+			return data
+		}
+		r.Lost = append(r.Lost, reports.Lost{File: name, What: err.Error()})
+	}
+	return nil
+}
+
 // again is the command that made the run, without where its output went.
 func (r *savedRun) again() string {
 	if len(r.Manifest.Command) == 0 {

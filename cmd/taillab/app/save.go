@@ -24,7 +24,7 @@ func (j *job) save(broken bool) (string, error) {
 	w := j.dir
 	j.sum.RunID = w.ID()
 	j.options.ReportPath = filepath.Join(w.Dir(), "index.html")
-	src := &finishedRuns{plan: j.plan, result: j.result}
+	src := &finishedRuns{plan: j.plan, result: j.result, live: j.live}
 	j.options.Charts = charts(j.sum, j.options, src)
 	j.sum.WallS = time.Since(j.started).Seconds()
 	if err := j.files(w); err != nil {
@@ -94,6 +94,15 @@ func (j *job) runFiles(w *reports.RunWriter) error {
 		name := cell + "." + strconv.Itoa(seed)
 		if err := w.Write("timeline/"+name+".csv", timelineCSV(r.Timeline, serviceNames(r.Cell))); err != nil {
 			return err
+		}
+		seen, err := j.live.telemetry(runID{r.Index, r.Rep})
+		if err != nil {
+			return err
+		}
+		if seen != nil {
+			if err := w.Write(telemetryFile(cell, seed), seen); err != nil {
+				return err
+			}
 		}
 		if len(r.Tapes) == 0 {
 			continue

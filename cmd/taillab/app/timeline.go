@@ -27,8 +27,9 @@ func timelineCSV(rows []reports.TimelineRow, services []string) []byte {
 		}
 		b = append(b, csvField(name)...)
 		for _, n := range []int{r.Queued, r.InFlight, r.Replicas, r.Held} {
-			b = append(b, ',')
-			b = strconv.AppendInt(b, int64(n), 10)
+			if b = append(b, ','); n >= 0 { // below 0: unknown
+				b = strconv.AppendInt(b, int64(n), 10)
+			}
 		}
 		b = append(b, '\n')
 	}
@@ -72,6 +73,9 @@ func readTimeline(r io.Reader) (rows []reports.TimelineRow, services []string, e
 		}
 		row := reports.TimelineRow{At: time.Duration(t * float64(time.Second)), Service: i}
 		for k, dst := range []*int{&row.Queued, &row.InFlight, &row.Replicas, &row.Held} {
+			if *dst = -1; f[2+k] == "" {
+				continue
+			}
 			if *dst, err = strconv.Atoi(f[2+k]); err != nil {
 				return rows, services, fmt.Errorf("row %d: %q is no count", len(rows)+2, f[2+k])
 			}
