@@ -43,7 +43,7 @@ func runKernel(n, requests int, seed uint64, c *clock) *reports.Hist {
 	m.eng.Attach(sim.Time(chance.Exp(&m.dice)*m.gap+0.5), m)
 	c.start()
 	m.eng.Run()
-	c.stop()
+	c.stop(int64(m.eng.Events()))
 	return m.hist
 }
 

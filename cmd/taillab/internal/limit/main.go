@@ -38,6 +38,7 @@ type options struct {
 	rounds   int
 	seed     uint64
 	only     string // the program that a child process runs; "" in the parent
+	profile  string // file for its CPU profile
 }
 
 func run(args []string, out io.Writer) error {
@@ -64,6 +65,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of the three programs")
 	f.Uint64Var(&o.seed, "seed", 1, "base seed")
 	f.StringVar(&o.only, "only", "", "run one program once and print its measurement: kernel or whole")
+	f.StringVar(&o.profile, "profile", "", "with -only: write a CPU profile to this file")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -8,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +18,7 @@ import (
 
 // measurement is what one program said of one run.
 type measurement struct {
-	perRequest float64       // CPU ns
+	perRequest float64       // CPU ns per arrival and completion: 2·time/(arrivals + completions)
 	setup      time.Duration // CPU time before the first event
 	perServer  float64       // bytes of peak memory per server, 0 = unknown
 }
@@ -31,7 +34,10 @@ func (o *options) child(out io.Writer) error {
 	n := o.sizes[0]
 	empty := peak()
 	var c clock
-	var err error
+	stop, err := o.profiled()
+	if err != nil {
+		return err
+	}
 	switch o.only {
 	case kernel:
 		runKernel(n, o.count(n), o.seed, &c)
@@ -40,18 +46,42 @@ func (o *options) child(out io.Writer) error {
 	default:
 		err = fmt.Errorf("-only %s: it must be %s or %s", o.only, kernel, whole)
 	}
-	if err != nil {
+	if err = cmp.Or(err, stop()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%g %d %g\n", float64(c.end-c.begin)/float64(o.count(n)), c.begin, float64(peak()-empty)/float64(n))
+	_, err = fmt.Fprintf(out, "%g %d %g\n", 2*float64(c.end-c.begin)/float64(c.events), c.begin, float64(peak()-empty)/float64(n))
 	return err
 }
 
-// clock takes the CPU time at the first and after the last event.
-type clock struct{ begin, end time.Duration }
+// profiled starts the CPU profile that was asked for; stop writes it.
+func (o *options) profiled() (stop func() error, err error) {
+	if o.profile == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(o.profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
+}
+
+// clock takes the CPU time at the first and after the last event, and counts
+// arrivals and completions.
+type clock struct {
+	begin, end time.Duration
+	events     int64
+}
 
 func (c *clock) start() { c.begin = cpuTime() }
-func (c *clock) stop()  { c.end = cpuTime() }
+func (c *clock) stop(events int64) {
+	c.end, c.events = cpuTime(), events
+}
 
 // again runs one program in a process of its own.
 func (o *options) again(program string, n int) (m measurement, err error) {
@@ -91,8 +121,9 @@ func compile(source, dir string) (limit, error) {
 }
 
 var (
-	nsForm    = regexp.MustCompile(`ns/req=([0-9.]+)`)
-	bytesForm = regexp.MustCompile(`B/server=([0-9.]+)`)
+	nsForm     = regexp.MustCompile(`ns/req=([0-9.]+)`)
+	eventsForm = regexp.MustCompile(`events=([0-9]+)`)
+	bytesForm  = regexp.MustCompile(`B/server=([0-9.]+)`)
 )
 
 // run runs the C program, which tells its CPU time on stderr.
@@ -103,7 +134,9 @@ func (l limit) run(n, requests int, seed uint64) (m measurement, err error) {
 	if err := cmd.Run(); err != nil {
 		return m, fmt.Errorf("the C program, n = %d: %w", n, err)
 	}
-	if m.perRequest = number(nsForm, said.String()); math.IsNaN(m.perRequest) {
+	// it stops at the last completion of so many requests; more have arrived
+	m.perRequest = number(nsForm, said.String()) * 2 * float64(requests) / number(eventsForm, said.String())
+	if math.IsNaN(m.perRequest) {
 		return m, fmt.Errorf("the C program, n = %d, printed %q", n, said.String())
 	}
 	if b := number(bytesForm, said.String()); b > 0 {

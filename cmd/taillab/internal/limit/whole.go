@@ -23,7 +23,12 @@ func runWhole(n, requests int, seed uint64, c *clock) error {
 	if len(problems) > 0 {
 		return problems[0]
 	}
-	return runner.Do(context.Background(), timed{c}, plans[0], runner.Options{Jobs: 1}).Err()
+	res := runner.Do(context.Background(), timed{c}, plans[0], runner.Options{Jobs: 1})
+	if err := res.Err(); err != nil {
+		return err
+	}
+	c.events = res.Runs[0].Collector.Requests() + res.Runs[0].Collector.Part().Completed
+	return nil
 }
 
 // timed is the simulator under the clock.
@@ -50,6 +55,6 @@ func (s started) Begin(run int, setup reports.Setup) *reports.Collector {
 
 // Done implements reports.Recorder.
 func (s started) Done(run int) {
-	s.c.stop()
+	s.c.stop(0) // they are counted when the run is over
 	s.Recorder.Done(run)
 }
