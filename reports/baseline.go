@@ -1,11 +1,8 @@
 package reports
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -61,106 +58,80 @@ func WriteBaseline(path string, b BaselineFile) error {
 	return nil
 }
 
-// ReadBaseline reads a baseline; nil without an error if there is none yet. A
-// summary, or a run directory, serves as well.
-func ReadBaseline(path string) (*BaselineFile, error) {
+// Stored is what comparisons read: a baseline file, a summary or a run directory.
+type Stored struct {
+	Path string
+	Plan json.RawMessage // normalised; nil if it was not kept
+	Summary
+}
+
+// ReadStored reads a baseline, a summary, or a run directory with its plan. A path
+// that does not exist is an error that wraps fs.ErrNotExist.
+func ReadStored(path string) (*Stored, error) {
+	file, dir := path, ""
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "summary.json")
+		file, dir = filepath.Join(path, "summary.json"), path
 	}
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read baseline: %w", err)
+		return nil, err
 	}
-	b := new(BaselineFile)
-	if err := decodeSchema(data, SummarySchema, b); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	var plan struct {
+		Plan json.RawMessage `json:"plan"`
+	}
+	b := &Stored{Path: path}
+	if err := decodeSchema(data, SummarySchema, &b.Summary); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if dir != "" { // a lost plan only costs the names of what changed
+		if kept, err := os.ReadFile(filepath.Join(dir, "plan.json")); err == nil {
+			data = kept
+		}
+	}
+	if json.Unmarshal(data, &plan) == nil {
+		b.Plan = plan.Plan
 	}
 	return b, nil
 }
 
-// Differs lists why a summary cannot be held against the baseline: a changed
-// host, machine (live) or plan, key by key. Empty if the keys agree.
-func (b *BaselineFile) Differs(s *Summary, plan json.RawMessage) []string {
+// Key is what must be equal for results to be held against a baseline.
+type Key struct {
+	ScenarioHash string
+	Host         string
+	Machine      Machine         // live only
+	Plan         json.RawMessage // to name what changed; may be nil
+}
+
+// Differs lists why results of key k cannot be held against b: a changed host,
+// machine (live) or plan, key by key. Empty if the keys agree.
+func (b *Stored) Differs(k Key) []string {
 	var out []string
-	if b.Host != s.Host {
-		out = append(out, fmt.Sprintf("host: %s → %s", b.Host, s.Host))
+	if b.Host != k.Host {
+		out = append(out, fmt.Sprintf("host: %s → %s", b.Host, k.Host))
 	}
-	if s.Host == "live" && b.Machine != nil && *b.Machine != s.Machine {
-		out = append(out, fmt.Sprintf("machine: %v → %v", *b.Machine, s.Machine))
+	if k.Host == "live" && b.Host == "live" && b.Machine != k.Machine {
+		out = append(out, fmt.Sprintf("machine: %s → %s", b.Machine, k.Machine))
 	}
-	if b.ScenarioHash == s.ScenarioHash {
+	if b.ScenarioHash == k.ScenarioHash {
 		return out
 	}
-	changes := PlanChanges(b.Plan, plan)
+	changes := PlanChanges(b.Plan, k.Plan)
 	if len(changes) == 0 {
-		changes = []string{fmt.Sprintf("scenario_hash: %s → %s", b.ScenarioHash, s.ScenarioHash)}
+		changes = []string{fmt.Sprintf("scenario_hash: %s → %s", b.ScenarioHash, k.ScenarioHash)}
 	}
 	return append(out, changes...)
 }
 
-// PlanChanges lists the keys that differ between two plans in JSON, in order:
-// `workload.input.lognormal.mean: 512 → 600`. Unreadable plans give nothing.
-func PlanChanges(before, after json.RawMessage) []string {
-	a, okA := decodeAny(before)
-	b, okB := decodeAny(after)
-	if !okA || !okB {
-		return nil
-	}
-	var out []string
-	diffAny("", a, b, &out)
-	return out
+// String names the machine in one line.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s/%s, %s, %d cores", m.OS, m.Arch, m.CPU, m.Cores)
 }
 
-func decodeAny(data json.RawMessage) (any, bool) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	return v, d.Decode(&v) == nil
-}
-
-func diffAny(path string, a, b any, out *[]string) {
-	ma, okA := a.(map[string]any)
-	mb, okB := b.(map[string]any)
-	if okA && okB {
-		keys := map[string]bool{}
-		for k := range ma {
-			keys[k] = true
-		}
-		for k := range mb {
-			keys[k] = true
-		}
-		for _, k := range sortedKeys(keys) {
-			sub := k
-			if path != "" {
-				sub = path + "." + k
-			}
-			diffAny(sub, ma[k], mb[k], out)
-		}
-		return
-	}
-	la, okA := a.([]any)
-	lb, okB := b.([]any)
-	if okA && okB && len(la) == len(lb) {
-		for i := range la {
-			diffAny(fmt.Sprintf("%s[%d]", path, i), la[i], lb[i], out)
-		}
-		return
-	}
-	if x, y := oneLine(a), oneLine(b); x != y {
-		*out = append(*out, fmt.Sprintf("%s: %s → %s", path, x, y))
-	}
-}
-
-func oneLine(v any) string {
-	if v == nil {
-		return "absent"
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(data)
+// SameProgram says whether two results come from one commit without changes, one
+// version of the program and one kind of processor: a simulator must then repeat
+// every bit. Unknown is no.
+func SameProgram(a, b *Summary) bool {
+	return a.Host == "sim" && b.Host == "sim" && a.ScenarioHash == b.ScenarioHash && a.Seed == b.Seed &&
+		a.Git != nil && b.Git != nil && a.Git.Commit == b.Git.Commit && !a.Git.Dirty && !b.Git.Dirty &&
+		a.ToolVersion != "" && a.ToolVersion == b.ToolVersion && a.Machine.Arch == b.Machine.Arch && a.Machine.CPU == b.Machine.CPU
 }

@@ -18,20 +18,20 @@ const (
 // Change is a metric of one cell against the same metric of another, paired by
 // seed or block where both saw the same workload.
 type Change struct {
-	Metric   string
-	Base     *float64
-	New      *float64
-	Change   *float64  // as a fraction of base; nil if unknown
-	CI       *Interval // of Change
-	N        int       // pairs used, or parts of the smaller side if unpaired
-	Dropped  int       // parts without a partner
-	Word     string    // worse, better, ~, identical; empty if unknown or neither side is better
-	Unpaired bool      // Welch, because arrivals or demands differ
-	Reason   string    // why Change or CI is nil
-	Lower    *float64  // share of the pairs in which new is below base; nil if unpaired
+	Metric   string    `json:"metric"`
+	Base     *float64  `json:"base"`
+	New      *float64  `json:"new"`
+	Change   *float64  `json:"change"`    // as a fraction of base; nil if unknown
+	CI       *Interval `json:"change_ci"` // of Change
+	N        int       `json:"n"`         // pairs used, or parts of the smaller side if unpaired
+	Dropped  int       `json:"dropped"`   // parts without a partner
+	Word     string    `json:"word"`      // worse, better, ~, identical; empty if unknown or neither side is better
+	Unpaired bool      `json:"unpaired"`  // Welch, because arrivals or demands differ
+	Reason   string    `json:"reason"`    // why Change or CI is nil; empty if they are not
+	Lower    *float64  `json:"lower"`     // share of the pairs in which new is below base; nil if unpaired
 	// Gain is how many times fewer seeds pairing needs: (s_a² + s_b²)/s_d², on ln x
 	// for log metrics. Below 1.2 it gains little. Nil if unpaired or without spread.
-	Gain *float64
+	Gain *float64 `json:"pairing_gain"`
 }
 
 // Compare returns the change of a metric (gate name or JSON name) from base to
@@ -49,14 +49,19 @@ func CompareGroup(base, new *Cell, metric string, group *GroupRef, confidence fl
 	if !ok {
 		info = FamilyMetric("", metric, NoBetter, "")
 	}
-	q := quantity{num: info, numGroup: group}
-	out := Change{Metric: info.Name, Base: q.value(base), New: q.value(new)}
+	j := judging{opt: JudgeOptions{Confidence: confidence}}
+	out, _ := j.change(base, new, quantity{num: info, numGroup: group})
+	return out
+}
+
+// change is the change of a quantity with the comparison that it rests on.
+func (j *judging) change(base, new *Cell, q quantity) (Change, comparison) {
+	out := Change{Metric: q.num.Name, Base: q.value(base), New: q.value(new)}
 	for _, c := range []*Cell{new, base} {
 		if out.Reason = q.absent(c); out.Reason != "" {
-			return out
+			return out, comparison{reason: out.Reason}
 		}
 	}
-	j := judging{opt: JudgeOptions{Confidence: confidence}}
 	cmp := j.compare(q, new, q, base)
 	out.Change, out.CI, out.N, out.Dropped = cmp.change, cmp.ci, cmp.n, cmp.dropped
 	out.Unpaired, out.Reason = cmp.unpaired, cmp.reason
@@ -64,7 +69,7 @@ func CompareGroup(base, new *Cell, metric string, group *GroupRef, confidence fl
 	if !cmp.unpaired && cmp.reason == "" && len(cmp.a) > 1 {
 		out.Lower, out.Gain = cmp.effect()
 	}
-	return out
+	return out, cmp
 }
 
 // effect returns the share of pairs with a below b, and what pairing gained.

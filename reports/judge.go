@@ -3,6 +3,8 @@ package reports
 import (
 	"fmt"
 	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // PlacedGate is a parsed gate with its place in the scenario (0 for gates that
@@ -43,23 +45,35 @@ func Judge(gates []PlacedGate, cells []Cell, opt JudgeOptions) ([]Gate, []Warnin
 		opt.Confidence = DefaultConfidence
 	}
 	j := judging{cells: cells, opt: opt}
+	return j.all(gates), j.warnings
+}
+
+// all judges gates in order, each on every cell that it matches.
+func (j *judging) all(gates []PlacedGate) []Gate {
 	out := []Gate{}
 	for _, g := range gates {
-		if g.Expr.Op == OpWithin && g.Expr.Bound.Percent < 0.2 {
-			j.warnOnce(Warning{Code: "tolerance-below-resolution", Message: fmt.Sprintf("%s: the tolerance is near the step of the histogram (0.1%%)", g.Expr)})
+		if g.Expr.Op == OpWithin {
+			j.checkTolerance(g.Expr.Bound.Percent, g.Expr.String())
 		}
 		matched := false
-		for i := range cells {
-			if index := labelAt(cells[i].Policy, g.Expr.Left.Label); index >= 0 && onAxes(&cells[i], g.Expr.Axes) {
+		for i := range j.cells {
+			if index := labelAt(j.cells[i].Policy, g.Expr.Left.Label); index >= 0 && onAxes(&j.cells[i], g.Expr.Axes) {
 				matched = true
-				out = append(out, j.gate(g, &cells[i], index))
+				out = append(out, j.gate(g, &j.cells[i], index))
 			}
 		}
 		if !matched {
 			out = append(out, j.unmatched(g))
 		}
 	}
-	return out, j.warnings
+	return out
+}
+
+// checkTolerance warns of a tolerance that histograms cannot resolve.
+func (j *judging) checkTolerance(percent float64, what string) {
+	if percent < 0.2 {
+		j.warnOnce(Warning{Code: "tolerance-below-resolution", Message: what + ": the tolerance is near the step of the histogram (0.1%)"})
+	}
 }
 
 // Overall is the verdict of all gates: invalid beats fail beats inconclusive.
@@ -198,7 +212,7 @@ func (j *judging) held(q quantity, c *Cell) string {
 // settle turns a decision into a verdict with its reason and the advice on more
 // parts.
 func (out *Gate) settle(d decision, held string, unit string) {
-	out.Verdict = d.verdict
+	out.Verdict, out.p = d.verdict, d.p()
 	switch {
 	case d.verdict == Pass && held != "":
 		out.Verdict, out.Reason = Inconclusive, text(held)
@@ -247,6 +261,7 @@ type decision struct {
 	strict     bool
 	confidence float64
 	width      func(n int) float64 // half-width with n parts
+	se, nu     float64             // standard error of e and its degrees of freedom
 	verdict    Verdict
 }
 
@@ -263,6 +278,24 @@ func (d *decision) decide() {
 	default:
 		d.verdict = Inconclusive
 	}
+}
+
+// p is the one-sided p-value of a fail: how often a truth on the bound would give
+// a difference at least this bad. Nil if there is nothing to test by.
+func (d *decision) p() *float64 {
+	bad := d.e.mean - d.theta
+	if d.above {
+		bad = -bad
+	}
+	switch {
+	case d.se == 0 && bad > 0:
+		return finite(0)
+	case d.se == 0:
+		return finite(1)
+	case !(d.nu > 0):
+		return nil
+	}
+	return finite(distuv.StudentsT{Sigma: 1, Nu: d.nu}.Survival(bad / d.se))
 }
 
 const moreCap = 10_000

@@ -208,8 +208,11 @@ func labelAt(policy, label string) int {
 	return -1
 }
 
-// withLabel replaces one policy of a joined name.
+// withLabel replaces one policy of a joined name; a negative index means all of it.
 func withLabel(policy string, index int, label string) string {
+	if index < 0 {
+		return label
+	}
 	parts := strings.Split(policy, "/")
 	parts[index] = label
 	return strings.Join(parts, "/")

@@ -30,6 +30,8 @@ func (j *judging) constant(out *Gate, g GateExpr, q quantity, c *Cell) {
 		centre := *out.Value
 		half := sectionHalf(centre, xs, j.opt.Confidence)
 		d.e, d.lo, d.hi = estimate{mean: centre, n: len(xs)}, centre-half, centre+half
+		d.nu = float64(len(xs) - 1)
+		d.se = half / studentT(j.opt.Confidence, d.nu)
 	case q.log() && !q.arithmetic():
 		ln, err := logs(xs)
 		if err != nil {
@@ -54,6 +56,7 @@ func (j *judging) constant(out *Gate, g GateExpr, q quantity, c *Cell) {
 func (d *decision) around(e estimate) {
 	h := e.half(d.confidence)
 	d.e, d.lo, d.hi = e, e.mean-h, e.mean+h
+	d.se, d.nu = e.s/math.Sqrt(float64(e.n)), float64(e.n-1)
 	d.width = func(n int) float64 {
 		return studentT(d.confidence, float64(n-1)) * e.s / math.Sqrt(float64(n))
 	}
@@ -64,6 +67,7 @@ func (d *decision) aroundWelch(a, b estimate) {
 	diff, se, nu := welch(a, b)
 	h := studentT(d.confidence, nu) * se
 	d.e, d.lo, d.hi = estimate{mean: diff, n: min(a.n, b.n)}, diff-h, diff+h
+	d.se, d.nu = se, nu
 	d.width = func(n int) float64 {
 		a.n, b.n = n, n
 		_, se, nu := welch(a, b)

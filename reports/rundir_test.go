@@ -2,7 +2,6 @@ package reports
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -165,38 +164,4 @@ func TestFileNames(t *testing.T) {
 		require.Regexp(t, regexp.MustCompile(`^[a-z0-9_][a-z0-9._-]{0,79}$`), name)
 		require.Equal(t, name, FileSafe(name))
 	})
-}
-
-func TestBaselineRoundTrip(t *testing.T) {
-	t.Parallel()
-	cells, _ := Summarize([]CellRuns{{Policy: "jiq", Runs: seedRuns(t, 0.6, 4000, 3)}}, Options{})
-	s := &Summary{Schema: SummarySchema, Scenario: "x", ScenarioHash: "sha256:1", Host: "sim", Cells: cells}
-	plan := json.RawMessage(`{"workload": {"input": {"mean": 512, "cv": [1, 2]}}, "seed": 1}`)
-	path := filepath.Join(t.TempDir(), "baselines", "x.json")
-
-	none, err := ReadBaseline(path)
-	require.NoError(t, err)
-	require.Nil(t, none)
-	require.NoError(t, WriteBaseline(path, MakeBaseline(s, plan)))
-	b, err := ReadBaseline(path)
-	require.NoError(t, err)
-	require.Empty(t, b.Differs(s, plan))
-	require.Empty(t, b.Cells[0].Slowest)
-	require.NotEmpty(t, cells[0].Slowest, "the summary keeps its own")
-
-	g, w := Judge(place(t, "p99(jiq) within 1% of baseline"), cells, JudgeOptions{Baseline: &Baseline{Path: path, Cells: b.Cells, SameCommit: true}})
-	require.Equal(t, Pass, g[0].Verdict)
-	require.Equal(t, "identical", *g[0].Reason)
-	require.Empty(t, w)
-
-	changed := *s
-	changed.ScenarioHash, changed.Host = "sha256:2", "live"
-	require.Equal(t, []string{"host: sim → live", "seed: absent → 7", "workload.input.cv[1]: 2 → 3", "workload.input.mean: 512 → 600"},
-		append(b.Differs(&changed, json.RawMessage(`{"seed": 1, "workload": {"input": {"mean": 600, "cv": [1, 3]}}}`))[:1],
-			PlanChanges(json.RawMessage(`{"workload": {"input": {"mean": 512, "cv": [1, 2]}}}`), json.RawMessage(`{"seed": 7, "workload": {"input": {"mean": 600, "cv": [1, 3]}}}`))...))
-	require.Equal(t, []string{"host: sim → live", "scenario_hash: sha256:1 → sha256:2"}, b.Differs(&changed, plan))
-
-	require.NoError(t, os.WriteFile(path, []byte("nonsense"), 0o666))
-	_, err = ReadBaseline(path)
-	require.ErrorContains(t, err, "x.json")
 }

@@ -30,6 +30,8 @@ type Summary struct {
 	Cells        []Cell    `json:"cells"`
 	Gates        []Gate    `json:"gates"`
 	Warnings     []Warning `json:"warnings"`
+
+	AllowOverload bool `json:"allow_overload,omitempty"` // latency gates of unstable cells were judged
 }
 
 // Git names the commit of the working directory.
@@ -211,6 +213,8 @@ type Gate struct {
 	N         int            `json:"n"`
 	More      *int           `json:"more"`
 	Reason    *string        `json:"reason"`
+
+	p *float64 // one-sided, that the truth lies on the good side of the bound; for Holm
 }
 
 // GroupRef names a group in a gate.

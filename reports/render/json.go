@@ -64,6 +64,9 @@ func cleanValue(v reflect.Value, path string) (reflect.Value, error) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue // the verdicts' own notes, no part of the document
+			}
 			f, err := cleanValue(v.Field(i), path+"."+v.Type().Field(i).Name)
 			if err != nil {
 				return out, err

@@ -1,0 +1,91 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+)
+
+// GatesOf are the gates that a saved run was judged by, each once, in the order of
+// its scenario.
+func GatesOf(s *Summary, extra ...MetricInfo) ([]PlacedGate, error) {
+	var out []PlacedGate
+	seen := map[string]bool{}
+	for i := range s.Gates {
+		g := &s.Gates[i]
+		key := fmt.Sprint(g.Line, g.Column, g.Expr)
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		expr, errs := ParseGate(g.Expr, extra...)
+		if len(errs) > 0 {
+			return nil, fmt.Errorf("gate `%s` of %s: %w", g.Expr, s.Scenario, errs[0])
+		}
+		out = append(out, PlacedGate{Expr: expr, Line: g.Line, Column: g.Column})
+	}
+	return out, nil
+}
+
+// judgeOptions are what the verdicts of the newer run depended on when it was made.
+// Findings about either side hold a gate back.
+func (c *comparing) judgeOptions() JudgeOptions {
+	opt := JudgeOptions{Confidence: c.opt.Confidence, Live: c.new.Host == "live", AllowOverload: c.new.AllowOverload,
+		Warnings: slices.Concat(c.new.Warnings, c.base.Warnings), Metrics: c.opt.Extra,
+		Baseline: &Baseline{Path: c.base.Path, Cells: c.base.Cells, SameCommit: SameProgram(&c.base.Summary, &c.new.Summary)}}
+	for _, s := range []*Stored{c.new, c.base} {
+		if s.Verdict == Invalid {
+			opt.Invalid = "the measurement of " + s.Path + " is not valid"
+		}
+	}
+	return opt
+}
+
+// gates judges the newer run's gates, then the tolerance in every common cell.
+func (c *comparing) gates() ([]Gate, error) {
+	placed, err := GatesOf(&c.new.Summary, c.opt.Extra...)
+	if err != nil {
+		return nil, err
+	}
+	out := c.judging.all(placed)
+	if c.opt.Tolerance > 0 {
+		c.judging.checkTolerance(c.opt.Tolerance, fmt.Sprintf("--tolerance %s%%", number(c.opt.Tolerance)))
+		for _, p := range c.pairs {
+			out = append(out, c.judging.gate(PlacedGate{Expr: toleranceGate(p[1], c.opt.Tolerance)}, p[1], -1))
+		}
+	}
+	if c.opt.Holm {
+		holmGates(out, c.opt.Confidence)
+	}
+	return out, nil
+}
+
+// toleranceGate is `p99(POLICY) within X% of baseline` at the place of one cell.
+func toleranceGate(c *Cell, percent float64) GateExpr {
+	g := GateExpr{Left: GateMetric{Name: "p99", Label: c.Policy}, Op: OpWithin, Bound: GateBound{Kind: BoundPercent, Percent: percent, Baseline: true}}
+	if c.Load != nil {
+		g.Axes = append(g.Axes, GateAxis{Axis: "load", Value: number(*c.Load)})
+	}
+	for _, name := range sortedKeys(c.Axes) {
+		g.Axes = append(g.Axes, GateAxis{Axis: name, Value: fmt.Sprint(c.Axes[name])})
+	}
+	return g
+}
+
+// findings are the warnings of the comparison itself, then those of the two runs,
+// each once.
+func (c *comparing) findings() []Warning {
+	out := []Warning{}
+	for _, w := range slices.Concat(c.judging.warnings, c.new.Warnings, c.base.Warnings) {
+		if !slices.ContainsFunc(out, func(o Warning) bool { return sameWarning(&o, &w) }) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func sameWarning(a, b *Warning) bool {
+	return a.Code == b.Code && a.Message == b.Message && a.Metric == b.Metric && sameInt(a.Seed, b.Seed) &&
+		placeKey(a.Policy, a.Load, a.Axes) == placeKey(b.Policy, b.Load, b.Axes)
+}
+
+func sameInt(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
