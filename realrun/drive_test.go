@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TAILLAB_KIND") != "" { // the hook of a fault runs this program
 		os.Exit(actAsHook(os.Args[1:]))
 	}
-	goleak.VerifyTestMain(m)
+	// a server that closes a connection lingers for half a second by itself
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }
 
 // backend is a Transport in virtual time: it serves a fixed time, first come first

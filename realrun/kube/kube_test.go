@@ -19,7 +19,10 @@ import (
 	"taillab/realrun/kube"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// a server that closes a connection lingers for half a second by itself
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // cluster is a stub behind HTTP and a client of it.
 func cluster(t *testing.T, s *kube.Stub, change func(*kube.Config)) *kube.Client {

@@ -22,7 +22,10 @@ import (
 	"taillab/scenarios"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// a server that closes a connection lingers for half a second by itself
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // rig is a proxy in front of scripted backends.
 type rig struct {

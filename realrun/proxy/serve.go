@@ -87,7 +87,7 @@ func (p *Proxy) handle(w http.ResponseWriter, in *http.Request, rules *rules, ro
 	p.stats.defaults(q.what.defaulted)
 	view := p.view(q, hash)
 	f.arrive(q, &view)
-	stop := context.AfterFunc(in.Context(), func() { f.gone(q, policies.Cancelled) })
+	stop := context.AfterFunc(in.Context(), func() { f.gone(q, q.why()) })
 	defer stop()
 	if !route.body {
 		if err := q.load(rc); err != nil {
@@ -104,6 +104,23 @@ func (p *Proxy) view(q *request, key uint64) policies.Request {
 		Model: p.models.id(q.what.model), Input: q.what.input, MaxTokens: q.what.maxOutput, Class: uint16(p.classes.id(q.what.class))}
 }
 
+// until is when the request is given up, whatever it waits for.
+func (q *request) until() time.Duration {
+	if q.deadline > 0 {
+		return q.deadline
+	}
+	return q.arrived + q.f.p.services[q.service].total()
+}
+
+// why tells why the request's context has ended: a body that is not there in time ends
+// it as a client that leaves does.
+func (q *request) why() policies.Outcome {
+	if q.f.p.now() >= q.until() {
+		return policies.DeadlineHit
+	}
+	return policies.Cancelled
+}
+
 // load reads the body, as long as the request may take at most.
 func (q *request) load(rc *http.ResponseController) error {
 	if q.in.ContentLength == 0 {
@@ -111,11 +128,7 @@ func (q *request) load(rc *http.ResponseController) error {
 		q.whole.Store(true)
 		return nil
 	}
-	until := q.deadline
-	if until == 0 {
-		until = q.arrived + q.f.p.services[q.service].total()
-	}
-	timed := rc.SetReadDeadline(q.f.p.base.Add(until)) == nil
+	timed := rc.SetReadDeadline(q.f.p.base.Add(q.until())) == nil
 	err := q.body.load(q.rules.Buffer)
 	q.whole.Store(q.body.whole)
 	if timed && q.body.whole { // else it bounds the rest of the body, too

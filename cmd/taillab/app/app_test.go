@@ -21,7 +21,10 @@ import (
 	"taillab/reports"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// a server that closes a connection lingers for half a second by itself
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 const small = `version: 1
 name: small
