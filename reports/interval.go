@@ -31,20 +31,31 @@ func (e estimate) half(confidence float64) float64 {
 	return studentT(confidence, float64(e.n-1)) * e.s / math.Sqrt(float64(e.n))
 }
 
-// estimateOf takes the mean and deviation of xs by Welford's recurrence, which
-// keeps the digits that Σx² − n·x̄² loses.
+// estimateOf takes the mean and deviation of xs.
 func estimateOf(xs []float64) estimate {
-	e, m2 := estimate{}, 0.0
+	var w welford
 	for _, x := range xs {
-		e.n++
-		d := x - e.mean
-		e.mean += d / float64(e.n)
-		m2 += d * (x - e.mean)
+		w.add(x)
 	}
+	e := estimate{mean: w.mean, n: w.n}
 	if e.n > 1 {
-		e.s = math.Sqrt(m2 / float64(e.n-1))
+		e.s = math.Sqrt(w.m2 / float64(e.n-1))
 	}
 	return e
+}
+
+// welford holds the mean and the sum of squares around it, m2, of the values added
+// so far. His recurrence (Welford 1962) keeps the digits that Σx² − n·x̄² loses.
+type welford struct {
+	n        int
+	mean, m2 float64
+}
+
+func (w *welford) add(x float64) {
+	w.n++
+	d := x - w.mean
+	w.mean += d / float64(w.n)
+	w.m2 += d * (x - w.mean)
 }
 
 // studentT returns the two-sided quantile t₁₋α/₂,ν of Student's t.
