@@ -154,6 +154,11 @@ func errorCases() []errorCase {
 		{name: "network", text: with("network: {request: {delay: 250, loss: 100%}, respons: {delay: 1ms}}", "discovery: {detect: sometimes, misses: 0}")},
 		{name: "network-name", text: with("network: datacenter")},
 
+		// Measuring.
+		{name: "precision", text: with("measure: {precision: 60%, max_seeds: 1, transient: true, warmup: soon}")},
+		{name: "max-seeds-alone", text: with("measure: {max_seeds: 20}")},
+		{name: "warmup-outlasts", text: with("measure: {horizon: 1m, warmup: 60s}")},
+
 		// Policies.
 		{name: "policy-ranges", text: with("policies: {balance: [{name: p2c, choices: 0, sample: some, probe_timeout: 50, lod: 1}]}")},
 		{name: "policy-labels", text: with("policies: {balance: [p2c, {name: p2c, choices: 3}, {name: random, as: baseline}, {name: jiq, as: 'a b'}]}")},
@@ -163,8 +168,7 @@ func errorCases() []errorCase {
 
 		// What this version does not have.
 		{name: "later", text: with("quota: {cost: constant}", "cluster: {}", "live: {actuator: pool, emulator: {}}", "hold: {capacity: 3}",
-			"policies: {balance: p2c, autoscale: hpa, quota: central}", "fleet: {replicas: {start: 3, min: 1, max: 9}, gpu: h100-8b, lifecycle: {}, engine: {}}",
-			"measure: {precision: 2%, max_seeds: 3, warmup: auto}")},
+			"policies: {balance: p2c, autoscale: hpa, quota: central}", "fleet: {replicas: {start: 3, min: 1, max: 9}, gpu: h100-8b, lifecycle: {}, engine: {}}")},
 
 		// Live.
 		{name: "live", text: with("live: {pacing: fast, warm: 3, max_in_flight: 0, stale_after: 0s, validity: {sent: 0, lag: 0, cpu: 101%, not_sent: x, steal: -1}}", "reporter: agnet")},

@@ -77,6 +77,7 @@ func (l *loader) cells(d *draft, p point, combo []int) {
 	if len(l.sweep.loads) == 0 {
 		cell := base
 		cell.RateRPS = c.Rate()
+		d.measure.outlasts(&l.decoder, cell.RateRPS)
 		cell.scale(c)
 		l.plan.Cells = append(l.plan.Cells, &cell)
 	}
@@ -84,6 +85,7 @@ func (l *loader) cells(d *draft, p point, combo []int) {
 		cell := base
 		v := load.v
 		cell.Load, cell.RateRPS = &v, v*d.capacity
+		d.measure.outlasts(&l.decoder, cell.RateRPS)
 		cell.scale(c)
 		l.plan.Cells = append(l.plan.Cells, &cell)
 	}

@@ -185,6 +185,10 @@ func (l *loader) point(top block) draft {
 		l.compile(&d)
 	}
 	d.setup.Measure = d.measure.Measure
+	if d.measure.warmup != nil {
+		d.setup.warmupAt = d.measure.warmup.place()
+		d.setup.warmupAt.Path = "measure.warmup"
+	}
 	d.setup.Live = l.live(top)
 	if len(d.services) > 0 {
 		l.checkArms(top.n, d.setup.Live.Arms, d.services)

@@ -316,8 +316,17 @@ func TestMeasure(t *testing.T) {
 	require.Equal(t, Measure{Horizon: time.Minute, WarmupTime: 5 * time.Second, Drain: time.Second, Tape: true, Transient: true},
 		m("{horizon: 1m, warmup: 5s, drain: 1s, tape: on, transient: true}"))
 	require.Equal(t, Measure{Requests: 1_000_000, WarmupShare: 0.25}, m("{requests: 1e6, warmup: 0.25}"))
+	require.Equal(t, Measure{Requests: 30_000, WarmupAuto: true, Precision: .02, MaxSeeds: 200}, m("{warmup: auto, precision: 2%}"))
+	require.Equal(t, Measure{Requests: 30_000, WarmupShare: .1, Precision: .001, MaxSeeds: 20}, m("{precision: 0.1%, max_seeds: 20}"))
+	hash := func(text string) string { return plan(t, with("measure: "+text)).Hash }
+	require.NotEqual(t, hash("{}"), hash("{precision: 2%}"), "a precision may ask for longer runs")
+	require.Equal(t, hash("{precision: 2%}"), hash("{precision: 2%, max_seeds: 20}"), "a number of seeds is no part of the plan")
+	auto := Measure{Requests: 1000, WarmupAuto: true}
+	n, d := auto.Warmup()
+	require.Zero(t, n)
+	require.Zero(t, d)
 	h := Measure{Horizon: time.Minute, WarmupShare: 0.1}
-	_, d := h.Warmup()
+	_, d = h.Warmup()
 	require.Equal(t, 6*time.Second, d)
 	h.WarmupTime = time.Second
 	_, d = h.Warmup()

@@ -60,7 +60,8 @@ type Setup struct {
 	Measure   Measure
 	Live      Live
 
-	spec workloads.Spec // what Workload was compiled from, for the plan's hash
+	spec     workloads.Spec // what Workload was compiled from, for the plan's hash
+	warmupAt Problem        // where measure.warmup stands: a problem to be, without message
 }
 
 // Service is what requests call: a fleet behind a network.
@@ -158,10 +159,13 @@ type Measure struct {
 	Horizon     time.Duration // arrivals until then; 0 with Requests
 	WarmupShare float64       // of the requests (or of the horizon)
 	WarmupTime  time.Duration // instead of the share; 0 = the share
+	WarmupAuto  bool          // instead of both: found from a pilot, before the runs that count
 	Drain       time.Duration // cap; 0 = 10 × P99, at most 60 s simulated
 	SLO         reports.SLO
 	Tape        bool
 	Transient   bool
+	Precision   float64 // relative half-width of the intervals of P50 and P99 to be reached; 0 = off
+	MaxSeeds    int     `yaml:"-"` // cap on the seeds that Precision may ask for; a seed count, so no part of the hash
 }
 
 // Run is one replication of one cell.

@@ -199,7 +199,7 @@ func serviceKeys() []Key {
 }
 
 func runKeys() []Key {
-	return append([]Key{
+	return []Key{
 		key("faults[].at", "duration", "", "≥ 0", "when it happens; this or every"),
 		key("faults[].every", "duration", "", "> 0", "mean of the exponential gaps, drawn per target"),
 		key("faults[].for", "duration or [lo, hi]", "to the end", "> 0", "how long it lasts"),
@@ -214,15 +214,17 @@ func runKeys() []Key {
 		key("sweep.NAME", "{path, values} or list for rate and demand", "", "any scalar path", "a further axis"),
 		key("measure.requests", "int", "30,000; a trace: its rows", "1…1,000,000,000", "arrivals, warm-up included"),
 		key("measure.horizon", "duration", "none", "> 0", "arrivals until then, in place of requests"),
-		key("measure.warmup", "share or duration", "10%", "[0, 1)", "discarded start"),
+		key("measure.warmup", "share, duration or auto", "10%", "[0, 1), shorter than the run", "discarded start; auto: found by MSER-5 from a pilot of up to ten seeds"),
 		key("measure.drain", "duration", "10 × P99, at most 60s", "> 0", "cap on waiting for the last requests, simulated"),
 		key("measure.slo.latency", "duration", "none", "> 0", "goodput counts requests within all of slo"),
 		key("measure.slo.ttft", "duration", "none", "> 0", "time to the first token"),
 		key("measure.slo.tpot", "duration", "none", "> 0", "time per output token"),
 		key("measure.tape", "on or off", "off; live on", "", "record every policy call"),
 		key("measure.transient", "bool", "false", "", "no steady state: forbids latency gates"),
+		key("measure.precision", "share", "off", "0.1%…50%", "more seeds until the intervals of P50 and P99 are within ± this of their value"),
+		key("measure.max_seeds", "int", "200", "2…10,000", "cap on the seeds that precision may ask for"),
 		key("gates[]", "string", "none", "", "pass or fail rules"),
-	}, later("measure.precision", "measure.max_seeds")...)
+	}
 }
 
 // liveKeys say how real backends are driven and what makes that measurement sound.

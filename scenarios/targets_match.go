@@ -256,6 +256,11 @@ func CheckLive(p *Plan, t *Targets) []Problem {
 		if !c.RunsLive() {
 			continue
 		}
+		if c.Setup.Measure.WarmupAuto {
+			q := c.Setup.warmupAt
+			q.Message, q.Hint = "measure.warmup is auto: that takes a pilot, which a live run has not", "--set measure.warmup=10% for the live run, or a duration"
+			list.add(q)
+		}
 		frontends := c.Setup.FrontEnds.Count
 		for i, b := range c.Balancers {
 			if msg := refusedLive(b, frontends); msg != "" {

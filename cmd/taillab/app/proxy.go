@@ -61,7 +61,7 @@ func (c *proxyCmd) run(s *session) int {
 	j.options = render.Options{Width: s.width(s.Stdout), Color: s.stdoutColor(), ASCII: s.asciiOnly(), AgainCommand: c.again()}
 	host := &proxyHost{s: s, cmd: c, plan: plan, targets: targets, file: file}
 	// A signal is the good end of a proxy: the run is whole, whatever the context says.
-	j.result = runner.Do(context.WithoutCancel(s.ctx), host, plan, runner.Options{Jobs: 1})
+	j.result = runner.Do(context.WithoutCancel(s.ctx), host, plan, runner.Options{Jobs: 1, AsPlanned: true})
 	if err := j.result.Err(); err != nil {
 		_ = dir.Discard() // nothing is in it
 		return c.failed(s, err)

@@ -217,8 +217,12 @@ func (j *job) drive() (broken bool) {
 	s.log.Debug("run", "scenario", j.plan.Name, "runs", len(j.plan.Cells)*j.plan.Seeds, "hash", j.plan.Hash)
 	bar := s.progress(j.plan.Name, j.cmd.UI)
 	host, jobs := j.host()
-	j.result = runner.Do(s.ctx, host, j.plan, runner.Options{Jobs: jobs, Together: j.together(), Progress: bar.update})
+	j.result = runner.Do(s.ctx, host, j.plan, runner.Options{Jobs: jobs, Together: j.together(), Progress: bar.update,
+		AsPlanned: j.cmd.Live != "", Confidence: j.cmd.Confidence})
 	bar.end()
+	for _, n := range j.result.Notes {
+		s.note("taillab: %s", n)
+	}
 	for i := range j.result.Runs {
 		r := &j.result.Runs[i]
 		s.log.Debug("run done", "policy", r.Cell.Policy, "rate", r.Cell.RateRPS, "seed", r.Rep+1, "finished", r.Collector != nil)
@@ -303,8 +307,8 @@ func (j *job) summarise(git *reports.Git) {
 	transient := p.Cells[0].Setup.Measure.Transient
 	cells, warnings := reports.Summarize(cellRuns(p, j.result), reports.Options{Confidence: confidence, Live: j.live != nil, Transient: transient, PolicyChanceOnly: chanceOnly})
 	gates, judged := reports.Judge(p.Gates, cells, reports.JudgeOptions{Confidence: confidence, Live: j.live != nil, Invalid: j.live.unsound(), Transient: transient,
-		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, Warnings: warnings})
-	all := slices.Concat(p.Warnings, j.runWarnings(), warnings, judged)
+		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, Warnings: slices.Concat(j.result.Warnings, warnings)})
+	all := slices.Concat(p.Warnings, j.runWarnings(), j.result.Warnings, warnings, judged)
 	if !j.result.Complete {
 		all = append(all, reports.Warning{Code: "interrupted", Message: fmt.Sprintf("%d of %d runs finished: the others are missing", j.finished(), len(j.result.Runs))})
 	}

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"taillab/policies/chance"
 	"taillab/reports"
 	"taillab/scenarios"
 )
@@ -32,6 +31,10 @@ type Options struct {
 	// Progress is called now and then, from one goroutine at a time, with the share
 	// of the work done, 0…1, weighted by requests.
 	Progress func(share float64)
+	// AsPlanned runs the plan's seeds, once, whatever precision it asks for: a live
+	// host does, and a simulation beside one.
+	AsPlanned  bool
+	Confidence float64 // of the intervals that a precision is about; 0 = the default
 }
 
 // Run is what one replication gave.
@@ -62,10 +65,13 @@ type Tape struct {
 	Data   []byte
 }
 
-// Result holds the runs in plan order: cells, then replications.
+// Result holds the runs in plan order: cells, then replications. With a precision
+// cells differ in their replications, and all policies at one point are alike.
 type Result struct {
 	Runs     []Run
-	Complete bool // every run finished
+	Complete bool              // every run finished
+	Warnings []reports.Warning // what the search for a warm-up found
+	Notes    []string          // for people: which warm-up was found, which precision was not reached
 }
 
 // Err joins the errors of the runs that broke, not the interruption.
@@ -79,49 +85,40 @@ func (r *Result) Err() error {
 	return errors.Join(errs...)
 }
 
-// Expand lists the runs of a plan in order: cells, then replications.
-func Expand(p *scenarios.Plan) []scenarios.Run {
-	runs := make([]scenarios.Run, 0, len(p.Cells)*p.Seeds)
-	for i, c := range p.Cells {
-		for k := range p.Seeds {
-			runs = append(runs, scenarios.Run{Cell: c, Index: i, Rep: k, Seed: chance.RunSeed(p.BaseSeed, k)})
-		}
-	}
-	return runs
+// Do runs a plan. A run that breaks is kept with its error and the others go on;
+// when ctx ends, runs under way are dropped and finished ones kept. A warm-up that
+// the plan leaves open is found first, by a pilot of its own; then seeds or requests
+// are added until the plan's precision is reached.
+func Do(ctx context.Context, h Host, p *scenarios.Plan, opt Options) *Result {
+	c := newCampaign(ctx, h, p, opt)
+	c.settle()
+	c.first()
+	c.refine()
+	return c.result()
 }
 
-// Do runs a plan. A run that breaks is kept with its error and the others go on;
-// when ctx ends, runs under way are dropped and finished ones kept.
-func Do(ctx context.Context, h Host, p *scenarios.Plan, opt Options) *Result {
-	res := &Result{}
-	for _, r := range Expand(p) {
-		res.Runs = append(res.Runs, Run{Run: r})
-	}
-	jobs := opt.Jobs
+// execute runs a batch, several at a time, each in its place.
+func (c *campaign) execute(batch []Run, progress func(float64)) {
+	jobs := c.opt.Jobs
 	if jobs < 1 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	calls := longestFirst(res.Runs, together(res.Runs, opt.Together))
-	b := newBoard(res, opt.Progress)
+	calls := longestFirst(batch, together(batch, c.opt.Together))
+	b := newBoard(batch, progress)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(jobs, len(calls)) {
 		wg.Go(func() {
-			for ctx.Err() == nil {
+			for c.ctx.Err() == nil {
 				k := int(next.Add(1)) - 1
 				if k >= len(calls) {
 					return
 				}
-				b.call(ctx, h, res.Runs, calls[k])
+				b.call(c.ctx, c.host, batch, calls[k])
 			}
 		})
 	}
 	wg.Wait()
-	res.Complete = ctx.Err() == nil
-	for i := range res.Runs {
-		res.Complete = res.Complete && res.Runs[i].Collector != nil
-	}
-	return res
 }
 
 // together lists the runs of every call of the host: one each, or the arms of one
@@ -139,9 +136,9 @@ func together(runs []Run, join bool) [][]int {
 	return calls
 }
 
-// samePoint tells whether two runs differ in their policy only.
+// samePoint tells whether two runs are replications of one point, of the same seed.
 func samePoint(a, b *Run) bool {
-	return a.Rep == b.Rep && a.Cell.Setup == b.Cell.Setup && a.Cell.RateRPS == b.Cell.RateRPS
+	return a.Rep == b.Rep && samePlace(a.Cell, b.Cell)
 }
 
 // call hands runs to the host, all of which finish or none.
@@ -250,12 +247,12 @@ type board struct {
 	single bool // one replication per cell
 }
 
-func newBoard(res *Result, report func(float64)) *board {
-	b := &board{report: report, shares: make([]float64, len(res.Runs)), weight: make([]float64, len(res.Runs)), single: true}
-	for i := range res.Runs {
-		b.weight[i] = weight(&res.Runs[i])
+func newBoard(batch []Run, report func(float64)) *board {
+	b := &board{report: report, shares: make([]float64, len(batch)), weight: make([]float64, len(batch)), single: true}
+	for i := range batch {
+		b.weight[i] = weight(&batch[i])
 		b.total += b.weight[i]
-		b.single = b.single && res.Runs[i].Rep == 0
+		b.single = b.single && batch[i].Rep == 0
 	}
 	return b
 }
