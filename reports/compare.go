@@ -143,12 +143,10 @@ func (j *judging) compare(qa quantity, a *Cell, qb quantity, b *Cell) comparison
 	left, right, paired, dropped := pairParts(a, b)
 	c.unpaired, c.dropped = !paired, dropped
 	if dropped > 0 {
-		j.warnOnce(Warning{Code: "unpaired-seeds", Policy: a.Policy, Load: a.Load,
-			Message: fmt.Sprintf("%d %ss exist on one side only and were dropped", dropped, partWord(a.Unit))})
+		j.warnOnce(aboutPair(a, b, "unpaired-seeds", fmt.Sprintf("%d %ss exist on one side only and were dropped", dropped, partWord(a.Unit))))
 	}
 	if c.unpaired {
-		j.warnOnce(Warning{Code: "unpaired", Policy: a.Policy, Load: a.Load,
-			Message: "compared with " + b.Policy + " unpaired: arrivals or demands differ"})
+		j.warnOnce(aboutPair(a, b, "unpaired", "arrivals or demands differ"))
 	}
 	c.n = min(len(left), len(right))
 	if c.identical && (c.log || c.n < 2) {
@@ -165,6 +163,15 @@ func (j *judging) compare(qa quantity, a *Cell, qb quantity, b *Cell) comparison
 	}
 	c.measure()
 	return c
+}
+
+// aboutPair is a finding about two cells: of one run it names them, of a run and its
+// baseline it is about all that differ alike.
+func aboutPair(a, b *Cell, code, message string) Warning {
+	if a.Policy == b.Policy {
+		return Warning{Code: code, Message: "compared with the baseline: " + message}
+	}
+	return Warning{Code: code, Policy: a.Policy, Load: a.Load, Message: "compared with " + b.Policy + ": " + message}
 }
 
 // measure takes logs where the metric asks for them and fills change and ci.

@@ -17,6 +17,7 @@ type Comparison struct {
 	Confidence float64        `json:"confidence"`
 	Base       ComparedRun    `json:"base"`
 	New        ComparedRun    `json:"new"`
+	Holm       bool           `json:"holm"` // fails are adjusted for the number of gates
 	Verdict    Verdict        `json:"verdict"`
 	Changed    []string       `json:"changed"` // keys of the plan that differ
 	Metrics    []MetricChange `json:"metrics"`
@@ -33,6 +34,7 @@ type ComparedRun struct {
 	ScenarioHash string `json:"scenario_hash"`
 	Host         string `json:"host"`
 	Seed         uint64 `json:"seed"`
+	StartedAt    string `json:"started_at"` // empty: a baseline
 	ToolVersion  string `json:"tool_version"`
 	Git          *Git   `json:"git,omitempty"`
 }
@@ -95,7 +97,7 @@ func CompareRuns(base, new *Stored, opt CompareOptions) (*Comparison, error) {
 	if err := c.match(); err != nil {
 		return nil, err
 	}
-	out := &Comparison{Schema: ComparisonSchema, Confidence: opt.Confidence, Base: sideOf(base), New: sideOf(new),
+	out := &Comparison{Schema: ComparisonSchema, Confidence: opt.Confidence, Holm: opt.Holm, Base: sideOf(base), New: sideOf(new),
 		Changed: append([]string{}, base.Differs(Key{ScenarioHash: new.ScenarioHash, Host: new.Host, Machine: new.Machine, Plan: new.Plan})...),
 		Metrics: []MetricChange{}, OnlyBase: c.alone(base, new), OnlyNew: c.alone(new, base)}
 	c.judging = judging{cells: new.Cells, opt: c.judgeOptions()}
@@ -112,12 +114,12 @@ func CompareRuns(base, new *Stored, opt CompareOptions) (*Comparison, error) {
 		return nil, err
 	}
 	out.Verdict = Overall(out.Gates)
-	out.Warnings = c.findings()
+	out.Warnings = c.findings(out.Gates)
 	return out, nil
 }
 
 func sideOf(s *Stored) ComparedRun {
-	return ComparedRun{Path: s.Path, Scenario: s.Scenario, ScenarioHash: s.ScenarioHash, Host: s.Host, Seed: s.Seed, ToolVersion: s.ToolVersion, Git: s.Git}
+	return ComparedRun{Path: s.Path, Scenario: s.Scenario, ScenarioHash: s.ScenarioHash, Host: s.Host, Seed: s.Seed, StartedAt: s.StartedAt, ToolVersion: s.ToolVersion, Git: s.Git}
 }
 
 // JSON is the document, in the one form of JSON that is written to files.

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // GatesOf are the gates that a saved run was judged by, each once, in the order of
@@ -71,16 +72,26 @@ func toleranceGate(c *Cell, percent float64) GateExpr {
 	return g
 }
 
-// findings are the warnings of the comparison itself, then those of the two runs,
-// each once.
-func (c *comparing) findings() []Warning {
+// findings are the warnings of the comparison itself, then those of the two runs
+// about what is compared here, each once.
+func (c *comparing) findings(gates []Gate) []Warning {
 	out := []Warning{}
 	for _, w := range slices.Concat(c.judging.warnings, c.new.Warnings, c.base.Warnings) {
-		if !slices.ContainsFunc(out, func(o Warning) bool { return sameWarning(&o, &w) }) {
+		if c.concerns(&w, gates) && !slices.ContainsFunc(out, func(o Warning) bool { return sameWarning(&o, &w) }) {
 			out = append(out, w)
 		}
 	}
 	return out
+}
+
+// concerns says whether a warning is about a metric that is compared or gated.
+func (c *comparing) concerns(w *Warning, gates []Gate) bool {
+	if w.Metric == "" {
+		return true
+	}
+	is := func(name string) bool { m, _ := findMetric(name, c.opt.Extra); return m.Name == w.Metric }
+	return slices.ContainsFunc(c.opt.Metrics, is) ||
+		slices.ContainsFunc(gates, func(g Gate) bool { return slices.ContainsFunc(strings.Split(g.Metric, "/"), is) })
 }
 
 func sameWarning(a, b *Warning) bool {

@@ -29,6 +29,7 @@ type JudgeOptions struct {
 	Confidence       float64      // 0 = DefaultConfidence
 	Live             bool         // sections then need 10 parts
 	Invalid          string       // not empty: the live measurement was not sound, and why
+	Force            bool         // judge in spite of Invalid, and say so in every reason
 	Transient        bool         // latency gates are not judged
 	AllowOverload    bool         // judge latency gates of unstable cells
 	PolicyChanceOnly bool         // constant bounds are not judged
@@ -163,18 +164,20 @@ func (j *judging) gate(g PlacedGate, c *Cell, index int) Gate {
 	left := j.quantity(g.Expr.Left, g.Expr.Den)
 	out.Unit = left.unit()
 	out.Value = left.value(c)
-	if j.opt.Invalid != "" {
+	if j.opt.Invalid != "" && !j.opt.Force {
 		out.Verdict, out.Reason = Invalid, text(j.opt.Invalid)
 		return out
 	}
-	if reason := j.barred(left, c); reason != "" {
+	switch reason := j.barred(left, c); {
+	case reason != "":
 		out.Reason = text(reason)
-		return out
-	}
-	if g.Expr.Bound.Kind == BoundConstant {
+	case g.Expr.Bound.Kind == BoundConstant:
 		j.constant(&out, g.Expr, left, c)
-	} else {
+	default:
 		j.relative(&out, g.Expr, left, c, index)
+	}
+	if j.opt.Invalid != "" {
+		out.Reason = text(joinNotes("not valid", *orText(out.Reason)))
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -173,9 +172,7 @@ func (t *terminal) fidelity(b Both) error {
 	for i := range head {
 		head[i] = t.text(head[i])
 	}
-	var out bytes.Buffer
-	table := newTable(&out, len(head), t.o.ASCII)
-	table.Header(head)
+	var rows [][]string
 	before, room := "", t.room(head, lines)
 	for _, l := range lines {
 		row := []string{""}
@@ -186,20 +183,9 @@ func (t *terminal) fidelity(b Both) error {
 		for _, c := range l.cells {
 			row = append(row, t.text(c))
 		}
-		if err := table.Append(row); err != nil {
-			return fmt.Errorf("table of the comparison: %w", err)
-		}
+		rows = append(rows, row)
 	}
-	if err := table.Render(); err != nil {
-		return fmt.Errorf("table of the comparison: %w", err)
-	}
-	for _, l := range strings.Split(strings.TrimRight(out.String(), "\n"), "\n") {
-		if strings.HasPrefix(l, rule(t.o.ASCII)) {
-			l = strings.TrimSuffix(l, strings.Repeat(rule(t.o.ASCII), 2))
-		}
-		t.line(l)
-	}
-	return nil
+	return t.grid(head, rows)
 }
 
 // room is what the other columns leave to the labels.

@@ -2,8 +2,8 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"taillab/reports"
@@ -23,13 +23,25 @@ func mark(v reports.Verdict) string {
 	return "?"
 }
 
-// gateName is the gate with its place where the text leaves that open: a gate
-// without `at` is judged once per cell.
+// gateName is the gate with its place where the text leaves that open: a gate is
+// judged once per cell that it matches, and the name says in which.
 func gateName(g reports.Gate) string {
-	if g.Load == nil || strings.Contains(g.Expr, " at ") {
-		return g.Expr
+	name, sep := g.Expr, ", "
+	if !strings.Contains(g.Expr, " at ") {
+		sep = " at "
 	}
-	return g.Expr + " at load " + strconv.FormatFloat(*g.Load, 'g', -1, 64)
+	if g.Load != nil && sep == " at " {
+		name, sep = name+sep+"load "+float(*g.Load), ", "
+	}
+	for _, k := range slices.Sorted(maps.Keys(g.Axes)) {
+		if !strings.Contains(g.Expr, " "+k+" ") {
+			name, sep = fmt.Sprintf("%s%s%s %v", name, sep, k, g.Axes[k]), ", "
+		}
+	}
+	if strings.Contains(g.Policy, "/") && !strings.Contains(g.Expr, g.Policy) { // one of several families' labels
+		name += " of " + g.Policy
+	}
+	return name
 }
 
 // gateText says how a gate came out.
@@ -154,10 +166,22 @@ func tallyGates(s *reports.Summary) string {
 	return strings.Join(parts, ", ") + "."
 }
 
+// caveat says how many gates would fail by chance, as nothing corrects for their
+// number; empty where that is nothing to speak of.
+func caveat(s *reports.Summary) string {
+	failed := slices.ContainsFunc(s.Gates, func(g reports.Gate) bool { return g.Verdict == reports.Fail })
+	if len(s.Gates) < 5 || !failed || s.Confidence <= 0 || s.Confidence >= 1 {
+		return ""
+	}
+	return fmt.Sprintf("nothing corrects for the number of gates: if every difference lay on its bound, %s of %d would fail by chance",
+		chart.Digits(float64(len(s.Gates))*(1-s.Confidence)/2, 2), len(s.Gates))
+}
+
 // note is one distinct warning with how often it came.
 type note struct {
 	code, text string
 	times      int
+	of         []reports.Warning
 }
 
 // notes joins equal warnings: those of one code and message, wherever they came
@@ -178,6 +202,7 @@ func notes(s *reports.Summary) []note {
 			out = append(out, note{code: w.Code, text: w.Message})
 		}
 		out[i].times++
+		out[i].of = append(out[i].of, w)
 		if p := placeOfWarning(w); p != "" {
 			places[key] = append(places[key], p)
 		}

@@ -25,6 +25,7 @@ func Markdown(w io.Writer, s *reports.Summary, o Options) error {
 	end := mdEnd(o)
 	// Each part may use what is left after a reserve for those behind it.
 	mdRows(&b, "\n### Gates\n\n| | gate | result |\n|---|---|---|\n", gateRows(s), "gate", maxMarkdown/2, o.MaxRows)
+	b.WriteString(mdCaveat(s))
 	mdTable(&b, v, maxMarkdown*5/6, o.MaxRows)
 	var notesMD []string
 	for i, n := range notes(s) {
@@ -34,6 +35,14 @@ func Markdown(w io.Writer, s *reports.Summary, o Options) error {
 	b.WriteString(end)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// mdCaveat is a paragraph below the gates; often there is none.
+func mdCaveat(s *reports.Summary) string {
+	if c := caveat(s); c != "" {
+		return "\n" + md(strings.ToUpper(c[:1])+c[1:]) + ".\n"
+	}
+	return ""
 }
 
 // gateRows are the rows of the table of gates.

@@ -32,6 +32,13 @@ type Options struct {
 	// distribution and the timeline. One of a kind that Figures draws replaces it.
 	Charts []chart.Figure
 
+	Verbose bool // ComparisonTable: what pairing by seed was worth
+
+	// File is the scenario's path, for annotations; empty if it has none.
+	File string
+	// Strict makes an inconclusive gate a failure in JUnit and GitHub.
+	Strict bool
+
 	// MaxRows bounds the rows of Markdown; 0 is bounded by its size alone.
 	MaxRows int
 }

@@ -201,15 +201,13 @@ func (t *terminal) shorten(s string, w int) string {
 }
 
 func (t *terminal) render(cols []column, label int) error {
-	var b bytes.Buffer
-	table := newTable(&b, len(cols), t.o.ASCII)
 	head := make([]string, len(cols))
 	best := make([]int, len(cols))
 	for i, c := range cols {
 		head[i] = t.header(i, c)
 		best[i] = t.v.bestRow(c)
 	}
-	table.Header(head)
+	var rows [][]string
 	for k, r := range t.v.rows {
 		row := make([]string, len(cols))
 		for i, c := range cols {
@@ -221,9 +219,19 @@ func (t *terminal) render(cols []column, label int) error {
 				row[i] = t.paint(bold, row[i])
 			}
 		}
-		if err := table.Append(row); err != nil {
-			return fmt.Errorf("table of results: %w", err)
-		}
+		rows = append(rows, row)
+	}
+	return t.grid(head, rows)
+}
+
+// grid writes a table without frame; the first column and those of left are aligned
+// left, figures right.
+func (t *terminal) grid(head []string, rows [][]string, left ...int) error {
+	var b bytes.Buffer
+	table := newTable(&b, len(head), t.o.ASCII, left...)
+	table.Header(head)
+	if err := table.Bulk(rows); err != nil {
+		return fmt.Errorf("table of results: %w", err)
 	}
 	if err := table.Render(); err != nil {
 		return fmt.Errorf("table of results: %w", err)
@@ -246,12 +254,14 @@ func rule(ascii bool) string {
 }
 
 // newTable is a table without frame: one line below the header.
-func newTable(w io.Writer, cols int, ascii bool) *tablewriter.Table {
+func newTable(w io.Writer, cols int, ascii bool, left ...int) *tablewriter.Table {
 	symbols := tw.NewSymbolCustom("rule").WithRow(rule(ascii)).WithColumn("").WithCenter(rule(ascii)).
 		WithMidLeft("").WithMidRight("").WithHeaderLeft("").WithHeaderMid("").WithHeaderRight("")
 	align := tw.MakeAlign(cols, tw.AlignRight)
-	if cols > 0 {
-		align[0] = tw.AlignLeft
+	for _, i := range append(left, 0) {
+		if i < cols {
+			align[i] = tw.AlignLeft
+		}
 	}
 	cell := tw.CellConfig{
 		Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone, AutoFormat: tw.Off},

@@ -256,6 +256,10 @@ func (d bothDoc) text(w io.Writer, format string, o render.Options) error {
 		return render.FidelityCSV(w, d.Fidelity)
 	case "html":
 		return render.FidelityHTML(w, d.Both, o)
+	case "junit":
+		return render.JUnit(w, d.Live, o)
+	case "github":
+		return render.GitHub(w, d.Live, o)
 	}
 	return render.FidelityTable(w, d.Both, o)
 }

@@ -3,8 +3,9 @@ package app
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+	"strconv"
 
+	"taillab/reports/render"
 	"taillab/scenarios"
 )
 
@@ -55,7 +56,7 @@ func (c *checkCmd) problems(s *session, problems []scenarios.Problem, sources []
 		_ = e.Encode(problems) // a pipe does not fail
 	case "github":
 		for _, p := range problems {
-			fmt.Fprintln(s.err, workflowCommand(p))
+			fmt.Fprintln(s.err, s.workflowCommand(p))
 		}
 	default:
 		scenarios.Print(s.err, problems, sources, s.width(s.Stderr), s.stderrColor())
@@ -63,16 +64,17 @@ func (c *checkCmd) problems(s *session, problems []scenarios.Problem, sources []
 }
 
 // workflowCommand is a problem as an annotation of a GitHub workflow.
-func workflowCommand(p scenarios.Problem) string {
-	text := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-	props := []string{"file=" + property.Replace(p.File)}
-	if p.Line > 0 {
-		props = append(props, fmt.Sprintf("line=%d,col=%d,endColumn=%d", p.Line, p.Column, p.EndColumn))
+func (s *session) workflowCommand(p scenarios.Problem) string {
+	var props []string
+	if file := s.annotated(p.File); file != "" {
+		props = append(props, "file", file)
+		if p.Line > 0 {
+			props = append(props, "line", strconv.Itoa(p.Line), "col", strconv.Itoa(p.Column), "endColumn", strconv.Itoa(p.EndColumn))
+		}
 	}
 	msg := p.Message
 	if p.Hint != "" {
 		msg += "\n" + p.Hint
 	}
-	return "::error " + strings.Join(props, ",") + ",title=taillab::" + text.Replace(msg)
+	return render.Command("error", msg, append(props, "title", "taillab")...)
 }

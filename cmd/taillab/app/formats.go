@@ -34,13 +34,18 @@ func formats() []formatInfo {
 		{"html", "one page with charts that needs no network"},
 		{"svg", "the charts: P99 against load, or all of them with svg=FOLDER/"},
 		{"png", "as svg, in 192 dpi"},
+		{"junit", "one test case per gate and cell, as XML that CI systems show"},
+		{"github", "annotations of GitHub Actions; the step's summary gets the Markdown"},
 	}
 }
 
-func formatNames() []string {
+// formatNames are the formats for which there is a document: all but those left out.
+func formatNames(without ...string) []string {
 	var out []string
 	for _, f := range formats() {
-		out = append(out, f.Name)
+		if !slices.Contains(without, f.Name) {
+			out = append(out, f.Name)
+		}
 	}
 	return out
 }
@@ -51,16 +56,18 @@ type output struct {
 	path   string // empty: stdout
 }
 
-// parseFormats reads `table,json=out.json`. At most one goes to stdout.
-func parseFormats(list string, several bool) ([]output, error) {
+// parseFormats reads `table,json=out.json`; without are formats that the verb does
+// not have. At most one goes to stdout.
+func parseFormats(list string, several bool, without ...string) ([]output, error) {
+	known := formatNames(without...)
 	var out []output
 	toStdout := ""
 	for _, part := range strings.Split(list, ",") {
 		name, path, file := strings.Cut(strings.TrimSpace(part), "=")
-		if !slices.Contains(formatNames(), name) {
-			hint := scenarios.Suggest(name, formatNames(), "")
+		if !slices.Contains(known, name) {
+			hint := scenarios.Suggest(name, known, "")
 			if !strings.HasPrefix(hint, "one of") {
-				hint += " one of: " + strings.Join(formatNames(), " ")
+				hint += " one of: " + strings.Join(known, " ")
 			}
 			return nil, fmt.Errorf("--format %s: there is no format %q (%s)", list, name, hint)
 		}
@@ -72,7 +79,7 @@ func parseFormats(list string, several bool) ([]output, error) {
 		case file:
 		case toStdout != "":
 			return nil, fmt.Errorf("--format %s: %s and %s both go to stdout: write one of them to a file, %s=PATH", list, toStdout, name, name)
-		case several && name != "table" && name != "md":
+		case several && name != "table" && name != "md" && name != "github":
 			return nil, fmt.Errorf("--format %s: %s on stdout is one document, and there are several scenarios: write %s='PATH-{scenario}'", list, name, name)
 		default:
 			toStdout = name
@@ -119,6 +126,10 @@ func (d summaryDoc) text(w io.Writer, format string, o render.Options) error {
 		return render.CSV(w, d.Summary)
 	case "html":
 		return render.HTML(w, d.Summary, o)
+	case "junit":
+		return render.JUnit(w, d.Summary, o)
+	case "github":
+		return render.GitHub(w, d.Summary, o)
 	}
 	return render.Table(w, d.Summary, o)
 }
@@ -139,6 +150,9 @@ func (s *session) writeDoc(doc document, outs []output, o render.Options) error 
 		if err := toFile(path, out.format, doc, o); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if slices.ContainsFunc(outs, func(o output) bool { return o.format == "github" }) {
+		errs = append(errs, s.stepSummary(doc, o))
 	}
 	if f := onStdout(outs); f != "" {
 		if err := renderTo(s.out, f, doc, o); err != nil {

@@ -11,6 +11,7 @@ import (
 type grammar struct {
 	Run       runCmd       `cmd:"" help:"Simulate scenarios and report."`
 	Check     checkCmd     `cmd:"" help:"Validate scenarios; nothing is run."`
+	Compare   compareCmd   `cmd:"" help:"Hold a saved run against another one, or against a baseline."`
 	List      listCmd      `cmd:"" help:"List policies, scenarios, GPUs, workloads, metrics or formats."`
 	Explain   explainCmd   `cmd:"" help:"Say what a policy, scenario, metric, GPU, outcome, warning or exit code is."`
 	Report    reportCmd    `cmd:"" help:"Redraw saved runs; nothing is run again."`
@@ -83,5 +84,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "list", "explain", "report", "replay", "calibrate", "emulate", "proxy", "workload", "version"}
+	return []string{"run", "check", "compare", "list", "explain", "report", "replay", "calibrate", "emulate", "proxy", "workload", "version"}
 }

@@ -17,7 +17,7 @@ import (
 // reportCmd is `taillab report`: it redraws saved runs and runs nothing.
 type reportCmd struct {
 	Run    []string `arg:"" help:"Run directory, or its summary.json."`
-	Format string   `default:"table" help:"table md json csv html svg png; FMT=PATH writes to a file; at most one goes to stdout." placeholder:"LIST"`
+	Format string   `default:"table" help:"table md json csv html svg png junit github; FMT=PATH writes to a file; at most one goes to stdout." placeholder:"LIST"`
 	At     string   `help:"Load shown in the table: load=X." placeholder:"load=X"`
 	Common common   `embed:""`
 }

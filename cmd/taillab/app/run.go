@@ -17,22 +17,28 @@ import (
 
 // runCmd is `taillab run`.
 type runCmd struct {
-	Scenario   []string      `arg:"" help:"Path, name of an embedded scenario, or - for stdin."`
-	Out        string        `short:"o" default:"runs" help:"Run directories go below DIR." placeholder:"DIR"`
-	Jobs       int           `short:"j" help:"Parallel runs; the result never depends on it. Default: all cores." placeholder:"N"`
-	Only       []string      `sep:"none" help:"Subset, e.g. policy=jiq,load=0.8; repeatable." placeholder:"KEY=VALUE,…"`
-	Format     string        `default:"table" help:"table md json csv html svg png; FMT=PATH writes to a file; at most one goes to stdout." placeholder:"LIST"`
-	Strict     bool          `help:"Exit 4 when a gate is inconclusive."`
-	At         string        `help:"Load shown in the table: load=X." placeholder:"load=X"`
-	Confidence float64       `default:"0.95" help:"Confidence of intervals, 0.80…0.999." placeholder:"P"`
-	Tape       string        `enum:",on,off" default:"" help:"on or off: record every policy call for replay; beats measure.tape." placeholder:"on|off"`
-	UI         string        `name:"ui" enum:"auto,bar,plain,none" default:"auto" help:"Progress on stderr: ${enum}." placeholder:"HOW"`
-	Live       string        `help:"Drive real backends instead of simulating: a targets file, or emulator for built-in ones." placeholder:"TARGETS.yaml|emulator"`
-	Both       bool          `help:"Simulate and drive live (--live; default: emulator), and report how well the simulator foretold it."`
-	Profile    string        `help:"With --both: overhead profile of taillab calibrate, for a calibrated simulator beside the plain one." placeholder:"FILE"`
-	Open       bool          `help:"Open the HTML report (terminal only)."`
-	Scenarios  scenarioFlags `embed:""`
-	Common     common        `embed:""`
+	Scenario   []string `arg:"" help:"Path, name of an embedded scenario, or - for stdin."`
+	Out        string   `short:"o" default:"runs" help:"Run directories go below DIR." placeholder:"DIR"`
+	Jobs       int      `short:"j" help:"Parallel runs; the result never depends on it. Default: all cores." placeholder:"N"`
+	Only       []string `sep:"none" help:"Subset, e.g. policy=jiq,load=0.8; repeatable." placeholder:"KEY=VALUE,…"`
+	Format     string   `default:"table" help:"table md json csv html svg png junit github; FMT=PATH writes to a file; at most one goes to stdout." placeholder:"LIST"`
+	Strict     bool     `help:"Exit 4 when a gate is inconclusive."`
+	At         string   `help:"Load shown in the table: load=X." placeholder:"load=X"`
+	Confidence float64  `default:"0.95" help:"Confidence of intervals, 0.80…0.999." placeholder:"P"`
+	Tape       string   `enum:",on,off" default:"" help:"on or off: record every policy call for replay; beats measure.tape." placeholder:"on|off"`
+	UI         string   `name:"ui" enum:"auto,bar,plain,none" default:"auto" help:"Progress on stderr: ${enum}." placeholder:"HOW"`
+	Live       string   `help:"Drive real backends instead of simulating: a targets file, or emulator for built-in ones." placeholder:"TARGETS.yaml|emulator"`
+	Both       bool     `help:"Simulate and drive live (--live; default: emulator), and report how well the simulator foretold it."`
+	Profile    string   `help:"With --both: overhead profile of taillab calibrate, for a calibrated simulator beside the plain one." placeholder:"FILE"`
+
+	Baseline       string `help:"What gates \"within X% of baseline\" refer to; default: baselines/SCENARIO.json, of a live run SCENARIO.live.json." placeholder:"FILE"`
+	UpdateBaseline bool   `help:"Write the results as the new baseline, unless a gate failed."`
+	Force          bool   `help:"With --update-baseline: write it even if a gate failed."`
+	ForceVerdict   bool   `help:"Live: judge the gates of an invalid measurement, marked \"not valid\"; still exit 3."`
+
+	Open      bool          `help:"Open the HTML report (terminal only)."`
+	Scenarios scenarioFlags `embed:""`
+	Common    common        `embed:""`
 }
 
 // check refuses flags that no run could mean.
@@ -40,11 +46,19 @@ func (c *runCmd) check() error {
 	if c.Jobs < 0 {
 		return fmt.Errorf("--jobs is %d: it must be at least 1, or left out for all cores", c.Jobs)
 	}
-	if !(c.Confidence >= 0.80 && c.Confidence <= 0.999) {
-		return fmt.Errorf("--confidence is %g: it must lie in [0.80, 0.999]", c.Confidence)
+	if err := checkConfidence(c.Confidence); err != nil {
+		return err
 	}
 	if c.Profile != "" && !c.Both {
 		return fmt.Errorf("--profile calibrates the simulator of --both: add --both, or leave it out")
+	}
+	return c.checkBaseline()
+}
+
+// checkConfidence refuses a level that no interval is made for.
+func checkConfidence(p float64) error {
+	if !(p >= reports.MinConfidence && p <= reports.MaxConfidence) {
+		return fmt.Errorf("--confidence is %g: it must lie in [0.80, 0.999]", p)
 	}
 	return nil
 }
@@ -99,6 +113,11 @@ func (c *runCmd) run(s *session) int {
 		jobs[i] = job{s: s, cmd: c, plan: p, live: lives[i], name: c.Scenario[i], outs: outs, twin: twins[i], overhead: overhead}
 		jobs[i].options.AtLoad = at
 	}
+	for i := range jobs {
+		if code := jobs[i].openBaselines(); code != exitOK {
+			return code
+		}
+	}
 	return c.all(s, jobs, started)
 }
 
@@ -114,7 +133,8 @@ func (c *runCmd) all(s *session, jobs []job, started time.Time) int {
 			}
 		}
 		j.started = started
-		j.options = render.Options{Width: s.width(s.Stdout), Color: color, ASCII: s.asciiOnly(), AtLoad: j.options.AtLoad, AgainCommand: c.again(j.name)}
+		j.options = render.Options{Width: s.width(s.Stdout), Color: color, ASCII: s.asciiOnly(), AtLoad: j.options.AtLoad, AgainCommand: c.again(j.name),
+			File: s.annotated(j.plan.File), Strict: c.Strict}
 		do := j.do
 		if c.Both {
 			do = j.both
@@ -152,6 +172,9 @@ func (c *runCmd) again(name string) string {
 	if c.Profile != "" {
 		parts = append(parts, "--profile "+quote(c.Profile))
 	}
+	if c.Baseline != "" {
+		parts = append(parts, "--baseline "+quote(c.Baseline))
+	}
 	for _, o := range c.Only {
 		parts = append(parts, "--only "+quote(o))
 	}
@@ -179,6 +202,8 @@ type job struct {
 	dir     *reports.RunWriter
 	result  *runner.Result
 	sum     *reports.Summary
+
+	bases map[string]*reports.Stored // by host: the baselines that something refers to
 
 	twin     *scenarios.Plan // of the calibrated simulator; nil without a profile
 	overhead *scenarios.Overhead
@@ -278,6 +303,9 @@ func (j *job) report(broken bool) int {
 	if err := s.write(j.sum, j.outs, j.options); err != nil {
 		code = worst(code, s.fail(exitBroken, "", "%v", err))
 	}
+	if j.cmd.UpdateBaseline {
+		code = worst(code, j.updateBaseline())
+	}
 	if c := s.stopped.get(); c != 0 {
 		code = worst(code, c)
 		fmt.Fprintf(s.err, "taillab: interrupted: %d of %d runs were finished and are kept in %s\n", j.finished(), len(j.result.Runs), dir)
@@ -306,18 +334,23 @@ func (j *job) summarise(git *reports.Git) {
 	confidence := j.cmd.Confidence
 	transient := p.Cells[0].Setup.Measure.Transient
 	cells, warnings := reports.Summarize(cellRuns(p, j.result), reports.Options{Confidence: confidence, Live: j.live != nil, Transient: transient, PolicyChanceOnly: chanceOnly})
+	j.sum = &reports.Summary{
+		Schema: reports.SummarySchema, ToolVersion: buildOf().Version, Scenario: p.Name, ScenarioHash: p.Hash, Host: j.kind(),
+		Seed: p.BaseSeed, Git: git, Machine: machineOf(), StartedAt: j.started.UTC().Format(time.RFC3339),
+		Complete: j.result.Complete, Confidence: confidence, AllowOverload: p.AllowOverload, Cells: cells,
+	}
 	gates, judged := reports.Judge(p.Gates, cells, reports.JudgeOptions{Confidence: confidence, Live: j.live != nil, Invalid: j.live.unsound(), Transient: transient,
-		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, Warnings: slices.Concat(j.result.Warnings, warnings)})
+		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, Warnings: slices.Concat(j.result.Warnings, warnings),
+		Baseline: j.baseline(), Force: j.cmd.ForceVerdict})
 	all := slices.Concat(p.Warnings, j.runWarnings(), j.result.Warnings, warnings, judged)
 	if !j.result.Complete {
 		all = append(all, reports.Warning{Code: "interrupted", Message: fmt.Sprintf("%d of %d runs finished: the others are missing", j.finished(), len(j.result.Runs))})
 	}
-	j.sum = &reports.Summary{
-		Schema: reports.SummarySchema, ToolVersion: buildOf().Version, Scenario: p.Name, ScenarioHash: p.Hash, Host: j.kind(),
-		Seed: p.BaseSeed, Git: git, Machine: machineOf(), StartedAt: j.started.UTC().Format(time.RFC3339),
-		WallS: time.Since(j.started).Seconds(), Complete: j.result.Complete, Confidence: confidence,
-		Verdict: reports.Overall(gates), Cells: cells, Gates: gates, Warnings: all,
+	j.sum.Gates, j.sum.Warnings, j.sum.Verdict = gates, all, reports.Overall(gates)
+	if j.live.unsound() != "" { // also without gates: what compares with this run must know
+		j.sum.Verdict = reports.Invalid
 	}
+	j.sum.WallS = time.Since(j.started).Seconds()
 }
 
 // policyChanceOnly is true when all seeds share one trace as it is.
