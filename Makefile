@@ -7,7 +7,7 @@ export CGO_CFLAGS ?= -g -O2 -Wno-deprecated-declarations
 RACED   = ./policies/flow ./realrun/... ./cmd/taillab/... ./reports ./workloads
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo live-demo gpu-validate test race fuzz-short bench bench-limit lint determinism scenarios golden-update page ci
+.PHONY: $(shell sed -n "s/^\([a-z-]*\):.*\#\# .*/\1/p" $(MAKEFILE_LIST))
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -44,6 +44,9 @@ lint: ## formatting and vet; golangci-lint where it is installed
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+
+live-bench: ## how true, late and dear the live driver is, beside peers that are installed (6 min on a quiet machine)
+	@$(GO) build -o bin/livebench ./realrun/livebench && bin/livebench
 
 determinism: ## the demo with 1, 2 and 5 parallel runs: every hash must be equal
 	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; $(GO) build -o $$d/taillab ./cmd/taillab; \

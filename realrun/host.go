@@ -24,6 +24,8 @@ type Host struct {
 	Unsound func(run int, why []reports.Warning)
 	// Note is told what is worth a line to the user and changes no verdict.
 	Note func(text string)
+	// Lags is told how late the measured sends of a run were, in ns.
+	Lags func(run int, lags *reports.Hist)
 	// Watched is told once per call what telemetry saw of the machines.
 	Watched func(telemetry.Result)
 
@@ -63,6 +65,9 @@ func (h Host) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorde
 	others := s.load.end()
 	for _, d := range s.arms {
 		d.sound.others = others
+		if h.Lags != nil {
+			h.Lags(d.num, d.sound.lags)
+		}
 		d.hand(rec, why, h.Unsound)
 	}
 	return nil
