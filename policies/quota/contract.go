@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"taillab/policies"
+	"taillab/policies/share"
 )
 
 // Limiter decides whether a request may go now. Admit gets exactly one final verdict
@@ -173,15 +174,27 @@ type Stored interface {
 	Store(groups []Group) Store
 }
 
-// Divider shares a capacity among claims, in units; the answer has one share per
-// claim, which is reused by the next call.
-type Divider interface {
-	Divide(capacity float64, claims []Claim) []float64
+// Sharing is a limiter that can divide a group among its tenants. Share hands it the
+// maker of its dividers, one per counter table, before the first Admit; a limiter that
+// is not told divides nothing.
+type Sharing interface {
+	Share(divider func() share.Divider)
 }
 
-// Claim is what one tenant wants.
-type Claim struct {
-	Tenant uint32
-	Demand float64
-	Weight float64
+// Counted is a limiter that counts what it did: name and number, in a fixed order.
+type Counted interface {
+	Counts(add func(name string, n uint64))
+}
+
+// Setting is what a limiter's parameters must fit.
+type Setting struct {
+	Groups    []Group
+	FrontEnds int
+	RTT       time.Duration // front end → shard → front end, without the service
+}
+
+// Fitted is a limiter that has rules about its setting. Warnings are what works, but
+// hardly as meant.
+type Fitted interface {
+	Fit(s Setting) (problems, warnings []policies.Problem)
 }
