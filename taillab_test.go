@@ -49,11 +49,38 @@ func (stray) Pick(*balance.Env, *policies.Request) balance.Choice {
 	return balance.To(policies.Ref{ID: 1 << 30})
 }
 
+// versions is a policy in the versions of its program that a gate must tell apart:
+// two choices that slip now and then.
+type versions struct {
+	dice int     // thrown away: other draws, the same law
+	slip float64 // probability of a pick by chance alone
+}
+
+// Pick implements balance.Balancer.
+func (p *versions) Pick(env *balance.Env, _ *policies.Request) balance.Choice {
+	for range p.dice {
+		env.Rand.Uint64()
+	}
+	a, b := env.Fleet.DistinctPair(env.Rand)
+	if env.Rand.Float64() < p.slip {
+		return balance.To(env.Fleet.Ref(a))
+	}
+	return balance.To(env.Fleet.Ref(env.Fleet.LessLoaded(a, b)))
+}
+
+// program is a command line whose policy "mine" is of a given version.
+func program(v versions) func() {
+	return func() {
+		taillab.Main(policies.Of("mine", "two choices", func() balance.Balancer { return &v }))
+	}
+}
+
 // TestMain lets the scripts run this test binary as the command line itself, and
 // as one that a stranger has built with policies of his own.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"taillab": func() { taillab.Main() },
+		"taillab":  func() { taillab.Main() },
+		"released": program(versions{}), "tidied": program(versions{dice: 1}), "broken": program(versions{slip: 0.2}),
 		"otherlab": func() {
 			taillab.Main(policies.Of("lowest", "by now another one", func() balance.Balancer { return &changed{} }))
 		},

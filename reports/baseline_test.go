@@ -69,4 +69,6 @@ func TestPlanChanges(t *testing.T) {
 	require.Equal(t, []string{"jiq: rate_rps: 0.8512 → 0.8513", "p2c: rate_rps: 0.8512 → 0.8513"},
 		PlanChanges(base, json.RawMessage(strings.ReplaceAll(string(base), "0.8512", "0.8513"))))
 	require.Empty(t, PlanChanges(nil, base))
+	require.Equal(t, "fleet.replicas: 1 → 2", asWritten("services[0].groups[0].replicas: 1 → 2", true))
+	require.Equal(t, "services[1].fleet.groups[1].speed: 1 → 2", asWritten("services[1].groups[1].speed: 1 → 2", false))
 }

@@ -192,7 +192,11 @@ func (c *comparison) measure() {
 		return
 	}
 	base := estimateOf(c.b).mean
-	if base == 0 {
+	switch {
+	case base == 0 && d.lo == 0 && d.hi == 0:
+		c.change, c.ci = finite(0), &Interval{0, 0}
+		return
+	case base == 0:
 		return // a fraction of nothing: the verdict still stands on the difference
 	}
 	c.change, c.ci = finite(d.e.mean/base), interval(d.lo/base, d.hi/base)

@@ -232,6 +232,9 @@ func (c *comparing) geomean(cells []CellChange, all []comparison) *Geomean {
 			n = all[i].n
 		}
 		paired = paired && !all[i].unpaired && all[i].dropped == 0 && all[i].n == n
+		if !paired {
+			continue
+		}
 		for k := range all[i].a { // identical cells have no values: their ratios are 1
 			mean[k] += all[i].a[k] - all[i].b[k]
 		}

@@ -113,22 +113,27 @@ func (j *judging) relative(out *Gate, g GateExpr, left quantity, c *Cell, index 
 		}
 	}
 	out.settle(d, held, c.Unit)
-	j.annotate(out, g, left, cmp)
+	j.annotate(out, g, left, cmp, right)
 }
 
 // annotate adds to the reason what the numbers alone do not say.
-func (j *judging) annotate(out *Gate, g GateExpr, left quantity, cmp comparison) {
+func (j *judging) annotate(out *Gate, g GateExpr, left quantity, cmp comparison, right *Cell) {
 	note := ""
 	switch {
 	case cmp.identical:
 		note = "identical"
 	case out.Verdict == Pass && g.Bound.Baseline && improved(cmp.change, g.Bound.Percent, left.better()):
 		note = "improved; refresh the baseline"
+	case out.More != nil && g.Bound.Baseline && out.N+*out.More > len(right.Parts):
+		n := len(right.Parts)
+		note = fmt.Sprintf("the baseline has %d %s: make it anew with as many", n, plural(n, partWord(right.Unit)))
 	}
 	if cmp.unpaired {
 		note = joinNotes("unpaired", note)
 	}
-	if out.Reason != nil {
+	if out.Reason != nil && out.More != nil {
+		note = joinNotes(*out.Reason, note) // what would settle it comes first
+	} else if out.Reason != nil {
 		note = joinNotes(note, *out.Reason)
 	}
 	out.Reason = text(note)

@@ -45,13 +45,26 @@ func (d *planDiff) say(format string, args ...any) {
 
 // setups pairs the points of the other axes; the axes themselves are told by cells.
 func (d *planDiff) setups(a, b []map[string]any) {
-	for i, x := range a {
-		for k, y := range b {
-			if oneLine(x["axes"]) == oneLine(y["axes"]) || len(a) == 1 && len(b) == 1 && i == k {
-				d.any("", without(x, "axes"), without(y, "axes"))
+	for _, x := range a {
+		for _, y := range b {
+			if oneLine(x["axes"]) == oneLine(y["axes"]) || len(a) == 1 && len(b) == 1 {
+				var setup planDiff
+				setup.any("", without(x, "axes"), without(y, "axes"))
+				for _, line := range setup.out {
+					d.say("%s", asWritten(line, len(objects(x["services"])) == 1))
+				}
 			}
 		}
 	}
+}
+
+// asWritten turns a key of the normalised plan into that of a scenario: with one
+// service its level is left out, and a fleet of one group is the fleet.
+func asWritten(line string, oneService bool) string {
+	if oneService {
+		line = strings.TrimPrefix(line, "services[0].")
+	}
+	return strings.NewReplacer("groups[0].model.", "fleet.", "groups[0].", "fleet.", "groups[", "fleet.groups[").Replace(line)
 }
 
 // cells compares what stands at the same place of the sweep. The arrival rate

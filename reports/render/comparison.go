@@ -146,7 +146,7 @@ func (v comparisonView) figures(m reports.MetricChange, c reports.Change) []stri
 	if c.Change != nil {
 		out[2] = chart.Change(*c.Change)
 	}
-	if c.CI != nil {
+	if c.CI != nil && c.CI[0] != c.CI[1] { // equal ends: identical, or no spread to speak of
 		out[3] = changeRange(*c.CI)
 	}
 	return out

@@ -82,7 +82,10 @@ func reasonText(g reports.Gate, measured bool) string {
 // changeText is for gates against a policy or a baseline.
 func changeText(g reports.Gate) string {
 	c := chart.Change(*g.Change)
-	if g.ChangeCI != nil {
+	switch {
+	case g.ChangeCI != nil && *g.ChangeCI == (reports.Interval{}):
+		c = "" // the reason says identical
+	case g.ChangeCI != nil:
 		c += fmt.Sprintf(" (CI %s…%s)", strings.TrimSuffix(chart.Change(g.ChangeCI[0]), "%"), chart.Change(g.ChangeCI[1]))
 	}
 	if 1+*g.Change <= 0 {
@@ -93,7 +96,7 @@ func changeText(g reports.Gate) string {
 	if name == "" {
 		name = g.Reference.Kind
 	}
-	return fmt.Sprintf("%s against %s of %s, %s", quantity(*g.Value, g.Unit), quantity(ref, g.Unit), name, c)
+	return join(fmt.Sprintf("%s against %s of %s", quantity(*g.Value, g.Unit), quantity(ref, g.Unit), name), c)
 }
 
 func moreText(n int) string {
