@@ -127,13 +127,13 @@ func (d *drive) follow(rec reports.Recorder, w window) *stretch {
 			ended, st.after = true, d.counters()
 			limit = d.clock.now() + d.cap()
 		}
-		if past && (d.open.Load() == 0 || d.clock.now() > limit) {
+		if past && d.open.Load() == 0 {
 			return st
 		}
 		if !past {
 			d.rows.count()
 		}
-		if !d.pacer.wait(d.ctx, min(r.At, limit)) {
+		if !d.pacer.wait(d.ctx, min(r.At, limit)) || r.At > limit {
 			return st
 		}
 		d.offer(r, w.measured(r), st)

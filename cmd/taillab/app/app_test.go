@@ -21,7 +21,13 @@ import (
 	"taillab/reports"
 )
 
+// asProgram in the environment makes this test binary the program.
+const asProgram = "TAILLAB_TEST_AS_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(Main(OS(nil)))
+	}
 	// a server that closes a connection lingers for half a second by itself
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

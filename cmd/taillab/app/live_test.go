@@ -1,0 +1,132 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"taillab/cmd/taillab/internal/tape"
+	"taillab/reports"
+)
+
+const drivenSmall = `version: 1
+name: small
+workload: {arrivals: {poisson: {rate: 100/s}}, demand: 2ms}
+fleet: {replicas: 2}
+policies: {balance: [random, jiq]}
+measure: {requests: 120}
+live: {validity: {lag: 10s, steal: 100%, cpu: 100%}}
+`
+
+// A key from the environment reaches the backends and nothing else: not the run
+// directory, tapes unpacked, nor anything that is printed, even where a backend
+// repeats it in its errors, its headers and its load report.
+func TestKeysStayOut(t *testing.T) {
+	t.Parallel()
+	const key = "sk-5ecre7-5ecre7-5ecre7"
+	var sent atomic.Int64
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		auth := r.Header.Get("Authorization")
+		if r.Method == http.MethodPost && auth == "Bearer "+key {
+			sent.Add(1)
+		}
+		w.Header().Set("X-Echo", auth)
+		w.Header().Set("endpoint-load-metrics", "TEXT "+auth)
+		w.Header().Set("x-taillab-msg", auth)
+		if sent.Load()%3 == 0 {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		fmt.Fprintf(w, `{"error": {"message": "no such key: %s"}}`, auth)
+	}))
+	defer backend.Close()
+	dir := t.TempDir()
+	targets := filepath.Join(dir, "targets.yaml")
+	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nservices: {main: {key_env: SEARCH_KEY, reporter: inferred, targets: ['"+backend.URL+"', '"+
+		backend.URL+"/b'], headers: {x-team: search}}}\n"), 0o600))
+	runs := filepath.Join(dir, "runs")
+	r := call(Process{Args: []string{"run", "-", "-v", "--live", targets, "-o", runs, "--format", "json"}, Stdin: strings.NewReader(drivenSmall), Getenv: env("SEARCH_KEY", key)})
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Greater(t, sent.Load(), int64(200))
+	files := map[string]string{"stdout": r.out, "stderr": r.err}
+	require.NoError(t, filepath.WalkDir(runs, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[path] = string(data)
+		if filepath.Ext(path) == ".tape" {
+			x, err := tape.Read(bytes.NewReader(data))
+			require.NoError(t, err)
+			require.NotEmpty(t, x.Streams)
+			for _, s := range x.Streams {
+				files[path+" "+s.Name] = string(s.Data)
+			}
+			files[path+" header"] = fmt.Sprintf("%+v", x.Header)
+		}
+		return err
+	}))
+	require.Greater(t, len(files), 10)
+	for name, text := range files {
+		for _, secret := range []string{"5ecre7", hex.EncodeToString([]byte("5ecre7")), base64.StdEncoding.EncodeToString([]byte(key))} {
+			require.NotContains(t, text, secret, name)
+		}
+	}
+}
+
+// A program that is killed in the middle of driving leaves one folder that says it is
+// partial, which no verb takes for a run; the next run beside it is whole.
+func TestKilledWhileDriving(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), self, "run", "-", "--live", "emulator", "-o", dir, "--set", "measure.requests=100000")
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Stdin = strings.NewReader(drivenSmall)
+	says, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	require.True(t, bufio.NewScanner(says).Scan(), "what it will cost is said before anything is sent")
+	partial := func() []string {
+		found, err := filepath.Glob(filepath.Join(dir, "small", "*"))
+		require.NoError(t, err)
+		return found
+	}
+	require.Eventually(t, func() bool { return len(partial()) > 0 }, time.Minute, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	left := partial()
+	require.Len(t, left, 1)
+	require.Equal(t, ".partial", filepath.Ext(left[0]))
+	for _, verb := range [][]string{{"report", left[0]}, {"report", strings.TrimSuffix(left[0], ".partial")}} {
+		r := call(Process{Args: verb})
+		require.Equal(t, exitUsage, r.code, r.err)
+		require.NotEmpty(t, r.err)
+	}
+	r := call(Process{Args: []string{"run", "-", "-q", "--live", "emulator", "-o", dir}, Stdin: strings.NewReader(drivenSmall)})
+	require.Equal(t, exitOK, r.code, r.err)
+	whole := partial()
+	require.Len(t, whole, 2)
+	for _, d := range whole {
+		if d != left[0] {
+			saved, err := reports.OpenRun(d)
+			require.NoError(t, err)
+			require.Empty(t, saved.Lost)
+			require.Equal(t, reports.RunComplete, saved.Manifest.Status)
+		}
+	}
+}
