@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"taillab/policies/balance"
 )
 
 // TestEmbedded: every shipped scenario is sound; `trace` says what it waits for.
@@ -23,7 +21,7 @@ func TestEmbedded(t *testing.T) {
 		require.Empty(t, note)
 		require.Equal(t, i.Name+" (embedded)", s.Name)
 		require.True(t, strings.HasPrefix(string(s.Data), "# yaml-language-server: $schema=scenario.schema.json\n"), i.Name)
-		plans, problems := Load([]Source{s}, Options{Catalog: balance.Catalog(), Seed: 1})
+		plans, problems := Load([]Source{s}, Options{Catalog: Catalog(), Seed: 1})
 		if i.Name == "trace" {
 			require.Len(t, problems, 1)
 			require.Equal(t, "set it: --set workload.arrivals.trace.file=PATH", problems[0].Hint)
@@ -49,7 +47,7 @@ func TestEmbeddedTrace(t *testing.T) {
 			if _, err := os.Stat(path); err != nil {
 				t.Skipf("the public trace %s is not there", path)
 			}
-			plans, problems := Load([]Source{s}, Options{Catalog: balance.Catalog(), Set: []string{"workload.arrivals.trace.file=" + path}})
+			plans, problems := Load([]Source{s}, Options{Catalog: Catalog(), Set: []string{"workload.arrivals.trace.file=" + path}})
 			require.Empty(t, problems)
 			c := plans[0].Cells[0]
 			require.Equal(t, rows, c.Setup.Measure.Requests)

@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"taillab/policies/balance"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -50,7 +48,7 @@ func with(lines ...string) string {
 func load(t testing.TB, text string, sets ...string) ([]*Plan, []Problem, string) {
 	t.Helper()
 	src := []Source{{Name: "s.yaml", Data: []byte(text)}}
-	plans, problems := Load(src, Options{Catalog: balance.Catalog(), Seed: 1, Set: sets})
+	plans, problems := Load(src, Options{Catalog: Catalog(), Seed: 1, Set: sets})
 	var b bytes.Buffer
 	Print(&b, problems, src, 100, false)
 	return plans, problems, b.String()
@@ -167,8 +165,19 @@ func errorCases() []errorCase {
 		{name: "policy-far", text: with("policies: {balance: [weather]}")},
 
 		// What this version does not have.
-		{name: "later", text: with("quota: {cost: constant}", "cluster: {}", "live: {actuator: pool, emulator: {}}", "hold: {capacity: 3}",
-			"policies: {balance: p2c, autoscale: hpa, quota: central}", "fleet: {replicas: {start: 3, min: 1, max: 9}, gpu: h100-8b, lifecycle: {}, engine: {}}")},
+		{name: "later", text: with("quota: {cost: constant}", "cluster: {}", "live: {actuator: pool, emulator: {}}",
+			"policies: {balance: p2c, quota: central}", "fleet: {replicas: 8, gpu: h100-8b, engine: {}}")},
+
+		// Fleets that change their size.
+		{name: "elastic-fixed", text: with("fleet: {replicas: 8, gpu: h100-8b, lifecycle: {bind: 1s}, reclaim: {rate: 1/h}}", "policies: {autoscale: hpa}")},
+		{name: "elastic-groups", text: with("fleet: {groups: [{replicas: 8}], gpu: h100-8b}", "policies: {autoscale: [kpa]}", "sweep: {load: 0.5}")},
+		{name: "elastic-load", text: with("fleet: {replicas: {start: 4, max: 8}, gpu: h100-8b}", "policies: {autoscale: hpa}")},
+		{name: "elastic-scale", text: with("fleet: {replicas: {start: 9, min: 5, max: 4}, gpu: h100-8b}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
+		{name: "elastic-keys", text: with("fleet: {replicas: {start: 4, most: 8}, gpu: h100-8b, lifecycle: {bind: -1s, model: {bytes: 14, read: 1GB, network: 0B/s}}, reclaim: {notice: -1s, batch: 0, law: pareto, factor: 2}}",
+			"hold: {timeout: 0s, capacity: -1}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
+		{name: "elastic-zero", text: with("fleet: {replicas: {start: 1, min: 0, max: 8}, gpu: h100-8b}", "policies: {autoscale: [hpa, kpa, fixed, backlog]}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
+		{name: "autoscale-ranges", text: with("fleet: {replicas: {start: 1, max: 8}, gpu: h100-8b}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}",
+			"policies: {autoscale: [{name: hpa, target: 80, period: 0s, tolerance_up: 1, up: {policies: [{type: pods, value: 4, period: 31m}]}}, {name: kpa, as: k1, target: 0, panic_window: 101%, max_up: 1}, {name: backlog, drain: 0s, rho: 2}, {name: hpa, as: h2, metrics: [{metric: queue}]}, hpq]}")},
 
 		// Live.
 		{name: "live", text: with("live: {pacing: fast, warm: 3, max_in_flight: 0, stale_after: 0s, validity: {sent: 0, lag: 0, cpu: 101%, not_sent: x, steal: -1}}", "reporter: agnet")},
@@ -250,7 +259,7 @@ func TestErrors(t *testing.T) {
 func TestPrintManyFiles(t *testing.T) {
 	t.Parallel()
 	src := []Source{{Name: "a.yaml", Data: []byte("version: [")}, {Name: "b.yaml", Data: []byte(good)}, {Name: "c.yaml", Data: []byte(with("zzz: 1"))}}
-	plans, problems := Load(src, Options{Catalog: balance.Catalog()})
+	plans, problems := Load(src, Options{Catalog: Catalog()})
 	require.Len(t, plans, 1)
 	require.Equal(t, "b.yaml", plans[0].File)
 	require.Len(t, problems, 2)
@@ -263,7 +272,7 @@ func TestPrintManyFiles(t *testing.T) {
 func TestPrintColor(t *testing.T) {
 	t.Parallel()
 	src := []Source{{Name: "s.yaml", Data: []byte(with("zzz: 1"))}}
-	_, problems := Load(src, Options{Catalog: balance.Catalog()})
+	_, problems := Load(src, Options{Catalog: Catalog()})
 	var plain, color bytes.Buffer
 	Print(&plain, problems, src, 100, false)
 	Print(&color, problems, src, 100, true)

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"taillab/reports"
@@ -11,68 +10,18 @@ import (
 	"taillab/workloads"
 )
 
-// combinations lists which policy of each service stands together in a cell, the
-// first service varying slowest.
-func combinations(services []serviceDraft) [][]int {
-	out := [][]int{{}}
-	for _, s := range services {
-		var next [][]int
-		for _, c := range out {
-			for i := range s.balance {
-				next = append(next, append(slices.Clone(c), i))
-			}
-		}
-		out = next
-	}
-	return out
-}
-
-func labelsOf(services []serviceDraft) []string {
-	var out []string
-	for _, s := range services {
-		for _, p := range s.balance {
-			out = append(out, s.Name+"/"+p.label)
-		}
-	}
-	return out
-}
-
-// namedServices are the services whose policies make up a cell's label: those with several,
-// else those that name one, else the first.
-func namedServices(services []serviceDraft) []int {
-	var several, written []int
-	for i, s := range services {
-		if len(s.balance) > 1 {
-			several = append(several, i)
-		}
-		if s.written {
-			written = append(written, i)
-		}
-	}
-	switch {
-	case len(several) > 0:
-		return several
-	case len(written) > 0:
-		return written
-	}
-	return []int{0}
-}
-
 // cells appends the cells of one combination of policies at one point.
 func (l *loader) cells(d *draft, p point, combo []int) {
-	base := Cell{Family: "balance", Axes: map[string]any{}, Setup: d.setup}
+	base := Cell{Axes: map[string]any{}, Setup: d.setup,
+		Balancers: make([]Policy, len(d.services)), Autoscalers: make([]Autoscaler, len(d.services))}
 	for i, a := range l.sweep.axes {
 		base.Axes[a.name] = axisValue(p.values[i])
 	}
-	for i, s := range d.services {
-		p := s.balance[combo[i]].Policy
-		if at := s.balance[combo[i]].n; at != nil {
-			p.place = at.place()
-		}
-		p.place.Path = s.balance[combo[i]].path
-		base.Balancers = append(base.Balancers, p)
+	places := placesOf(d.services)
+	for i, pl := range places {
+		base.put(pl, pl.list[combo[i]])
 	}
-	base.name(d.services, combo)
+	base.name(places, combo)
 	c := d.setup.Workload
 	if len(l.sweep.loads) == 0 {
 		cell := base
@@ -89,23 +38,6 @@ func (l *loader) cells(d *draft, p point, combo []int) {
 		cell.scale(c)
 		l.plan.Cells = append(l.plan.Cells, &cell)
 	}
-}
-
-// name sets label, type and parameters from the policies that are swept.
-func (c *Cell) name(services []serviceDraft, combo []int) {
-	named := namedServices(services)
-	var labels, types []string
-	c.Params = map[string]any{}
-	for _, i := range named {
-		p := services[i].balance[combo[i]]
-		labels, types = append(labels, p.label), append(types, p.Type)
-		if len(named) == 1 {
-			c.Params = p.Params
-		} else {
-			c.Params[services[i].Name] = p.Params
-		}
-	}
-	c.Policy, c.PolicyType = strings.Join(labels, "/"), strings.Join(types, "/")
 }
 
 func (c *Cell) scale(w *workloads.Compiled) {

@@ -109,10 +109,8 @@ func (d *decoder) fleet(n *node, path string, demand bool) []Group {
 }
 
 func (d *decoder) replicas(b block) int {
-	n := b.get("replicas")
-	if n != nil && n.kind == mapNode {
-		d.ps.at(n, b.at("replicas"), "give the number of replicas", "%s with start, min and max is not available in this version", b.at("replicas"))
-		return 1
+	if n := b.get("replicas"); n != nil && n.kind == mapNode {
+		return d.scale(n, b.at("replicas")).Max
 	}
 	v := 1
 	b.integer("replicas", &v, 1, maxReplicas)

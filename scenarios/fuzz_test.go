@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-
-	"taillab/policies/balance"
 )
 
 // FuzzLoad: whatever a file or a flag holds, Load and Print return; a file has a
@@ -29,7 +27,7 @@ func FuzzLoad(f *testing.F) {
 			sets = []string{flag}
 		}
 		src := []Source{{Name: "s.yaml", Data: []byte(text)}}
-		plans, problems := Load(src, Options{Catalog: balance.Catalog(), Set: sets, Seeds: 1})
+		plans, problems := Load(src, Options{Catalog: Catalog(), Set: sets, Seeds: 1})
 		if (len(plans) == 0) == (len(problems) == 0) {
 			t.Fatalf("%d plans and %d problems", len(plans), len(problems))
 		}

@@ -68,8 +68,8 @@ func (l *loader) checkGate(n *node, path string, g reports.GateExpr, d *draft) {
 // gateLabels are the labels a gate may name.
 func gateLabels(services []serviceDraft) []string {
 	var out []string
-	for _, s := range services {
-		for _, p := range s.balance {
+	for _, pl := range placesOf(services) {
+		for _, p := range pl.list {
 			if !slices.Contains(out, p.label) {
 				out = append(out, p.label)
 			}

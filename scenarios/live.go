@@ -195,9 +195,9 @@ func (d *decoder) validity(n *node, path string, out *Validity) {
 // checkArms wants every arm to be the label of a policy.
 func (l *loader) checkArms(root *node, arms []string, services []serviceDraft) {
 	var labels []string
-	for _, combo := range combinations(services) {
+	for _, combo := range combinations(placesOf(services)) {
 		var c Cell
-		c.name(services, combo)
+		c.name(placesOf(services), combo)
 		if !slices.Contains(labels, c.Policy) {
 			labels = append(labels, c.Policy)
 		}

@@ -136,7 +136,7 @@ func (l *loader) expand(root *node, top block, runs int) {
 		tree := l.lay(root, l.sweep.axes, p)
 		d := l.point(block{d: &l.decoder, n: tree})
 		if i == 0 {
-			if runs *= len(combinations(d.services)); runs > maxRuns {
+			if runs *= len(combinations(placesOf(d.services))); runs > maxRuns {
 				l.tooMany(top, runs)
 				return
 			}
@@ -150,7 +150,7 @@ func (l *loader) expand(root *node, top block, runs int) {
 	if len(l.list.list) > 0 {
 		return
 	}
-	for _, combo := range combinations(drafts[0].services) {
+	for _, combo := range combinations(placesOf(drafts[0].services)) {
 		for i, p := range points {
 			l.cells(&drafts[i], p, combo)
 		}
@@ -171,6 +171,7 @@ func (l *loader) point(top block) draft {
 	for i := range d.services {
 		l.checkDemand(demand, d.services[i].Groups)
 		l.checkTables(&d.services[i])
+		l.checkElastic(&d.services[i])
 	}
 	faults := l.faults(top.get("faults"), d.services, d.spec.Frontends.Count)
 	d.measure = l.measure(top.get("measure"))
@@ -272,6 +273,9 @@ func said(path, msg string) string {
 func (l *loader) checkRate(d *draft, c *workloads.Compiled) {
 	loads := len(l.sweep.loads) > 0 || exists(d.root.n, "sweep.load") || exists(d.root.n, "workload.load")
 	switch {
+	case loads && slices.ContainsFunc(d.services, func(s serviceDraft) bool { return s.Elastic != nil }):
+		l.ps.at(find(d.root.n, l.sweep.loadPath), l.sweep.loadPath, "such as arrivals: {poisson: {rate: 40/s}}",
+			"%s stands beside a fleet whose size changes: load needs a fixed capacity; give a rate", l.sweep.loadPath)
 	case loads && c.Rated():
 		l.ps.at(find(d.root.n, l.sweep.loadPath), l.sweep.loadPath, "leave one of them out", "%s stands beside a rate", l.sweep.loadPath)
 	case !loads && c.Rate() == 0:

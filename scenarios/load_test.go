@@ -305,7 +305,7 @@ func TestTrace(t *testing.T) {
 	require.InDelta(t, 3, *p.Cells[0].TimeScale, 1e-12)
 
 	// Relative names count from Options.Dir.
-	plans, problems := Load([]Source{{Name: "s", Data: []byte(strings.ReplaceAll(src(""), file, "t.csv"))}}, Options{Catalog: balance.Catalog(), Dir: filepath.Dir(file)})
+	plans, problems := Load([]Source{{Name: "s", Data: []byte(strings.ReplaceAll(src(""), file, "t.csv"))}}, Options{Catalog: Catalog(), Dir: filepath.Dir(file)})
 	require.Empty(t, problems)
 	require.Len(t, plans, 1)
 }
@@ -412,7 +412,7 @@ func TestSet(t *testing.T) {
 
 func TestSeedsOption(t *testing.T) {
 	t.Parallel()
-	plans, problems := Load([]Source{{Name: "s", Data: []byte(good)}}, Options{Catalog: balance.Catalog(), Seed: 42, Seeds: 2})
+	plans, problems := Load([]Source{{Name: "s", Data: []byte(good)}}, Options{Catalog: Catalog(), Seed: 42, Seeds: 2})
 	require.Empty(t, problems)
 	runs := RunsOf(plans[0])
 	require.Len(t, runs, 2*6)

@@ -39,6 +39,7 @@ type normalService struct {
 	Groups    []any  `json:"groups"`
 	Network   any    `json:"network"`
 	Discovery any    `json:"discovery"`
+	Elastic   any    `json:"elastic,omitempty"`
 	Reporter  string `json:"reporter,omitempty"`
 }
 
@@ -86,6 +87,11 @@ func normaliseCell(c *Cell) normalCell {
 	for _, b := range c.Balancers {
 		n.Policies = append(n.Policies, map[string]any{"name": b.Type, "params": b.Params})
 	}
+	for _, a := range c.Autoscalers {
+		if a.Make != nil {
+			n.Policies = append(n.Policies, map[string]any{"name": a.Type, "params": a.Params})
+		}
+	}
 	return n
 }
 
@@ -109,6 +115,9 @@ func normaliseSetup(c *Cell) normalSetup {
 	}
 	for _, svc := range s.Services {
 		out := normalService{Name: svc.Name, Network: tree(svc.Network), Discovery: tree(svc.Discovery), Reporter: svc.Reporter}
+		if svc.Elastic != nil {
+			out.Elastic = tree(svc.Elastic)
+		}
 		for _, g := range svc.Groups {
 			out.Groups = append(out.Groups, map[string]any{
 				"replicas": g.Replicas, "gpu": g.Preset, "speed": g.Speed, "weight": g.Weight, "labels": g.Labels,

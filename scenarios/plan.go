@@ -3,6 +3,7 @@ package scenarios
 import (
 	"time"
 
+	"taillab/policies/autoscale"
 	"taillab/policies/balance"
 	"taillab/reports"
 	"taillab/sim/gpu"
@@ -38,8 +39,9 @@ type Cell struct {
 	RateRPS   float64  // offered arrival rate
 	TimeScale *float64 // factor on a trace; nil without a trace
 
-	Balancers []Policy // by service
-	Setup     *Setup   // shared by the cells of one axis point
+	Balancers   []Policy     // by service
+	Autoscalers []Autoscaler // by service
+	Setup       *Setup       // shared by the cells of one axis point
 }
 
 // Policy is a configured balancer: Make gives a fresh instance per front end.
@@ -47,6 +49,16 @@ type Policy struct {
 	Type   string
 	Params map[string]any
 	Make   func() balance.Balancer
+
+	place Problem // where it stands: a problem to be, without message
+}
+
+// Autoscaler is a configured autoscaler: Make gives a fresh instance per run. The zero
+// value is none.
+type Autoscaler struct {
+	Type   string
+	Params map[string]any
+	Make   func() autoscale.Autoscaler
 
 	place Problem // where it stands: a problem to be, without message
 }
@@ -70,7 +82,8 @@ type Service struct {
 	Groups    []Group // replicas are numbered group after group
 	Network   Network
 	Discovery Discovery
-	Reporter  string // where replica halves run live; "" = not said: the replica where it can
+	Elastic   *Elastic // nil: the fleet keeps its size
+	Reporter  string   // where replica halves run live; "" = not said: the replica where it can
 
 	reporterAt Problem        // where Reporter stands: a problem to be, without message
 	known      *balance.Table // see Know

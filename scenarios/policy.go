@@ -8,11 +8,17 @@ import (
 	"unicode/utf8"
 
 	"taillab/policies"
+	"taillab/policies/autoscale"
 	"taillab/policies/balance"
 )
 
 // catalog is the catalogue with the words that problems use for its families.
 type catalog struct{ policies.Catalog }
+
+// Catalog lists the policies that come with the program, family after family.
+func Catalog() policies.Catalog {
+	return slices.Concat(balance.Catalog(), autoscale.Catalog())
+}
 
 // familyWord is what one policy of a family is called.
 func familyWord(family string) string {
@@ -31,6 +37,7 @@ func familyWord(family string) string {
 type policyDraft struct {
 	Policy
 	label string
+	fresh func() any
 	n     *node // where it stands; nil when it is the default
 	path  string
 }
@@ -87,15 +94,32 @@ func (d *decoder) policy(n *node, path, family string, cat catalog) (policyDraft
 	before := len(d.ps.list)
 	p := d.configure(entry, n, path, levels{cat: cat})
 	out.Params = ParamsOf(p)
-	out.Make = func() balance.Balancer {
+	fresh := func() any {
 		var none problemList
-		b, _ := (&decoder{&none}).configure(entry, n, path, levels{cat: cat}).(balance.Balancer)
+		return (&decoder{&none}).configure(entry, n, path, levels{cat: cat})
+	}
+	out.fresh = fresh
+	out.Make = func() balance.Balancer {
+		b, _ := fresh().(balance.Balancer)
 		return b
 	}
-	if _, ok := p.(balance.Balancer); !ok && family == "balance" {
-		d.ps.at(n, path, "", "%s is in the catalogue as a balancer, but is none", entry.Name)
+	if !isOf(family, p) {
+		d.ps.at(n, path, "", "%s is in the catalogue as a %s, but is none", entry.Name, familyWord(family))
 	}
 	return out, len(d.ps.list) == before
+}
+
+// isOf tells whether a policy has the methods of its family.
+func isOf(family string, p any) bool {
+	switch family {
+	case "balance":
+		_, ok := p.(balance.Balancer)
+		return ok
+	case "autoscale":
+		_, ok := p.(autoscale.Autoscaler)
+		return ok
+	}
+	return true
 }
 
 func (d *decoder) checkLabel(n *node, path string) {
@@ -163,8 +187,8 @@ func ParamsOf(p any) map[string]any {
 // labelsOnce reports labels that are used twice in the file.
 func (d *decoder) labelsOnce(services []serviceDraft) {
 	seen := map[string]bool{}
-	for _, s := range services {
-		for _, p := range s.balance {
+	for _, pl := range placesOf(services) {
+		for _, p := range pl.list {
 			if p.n == nil {
 				continue
 			}
@@ -220,7 +244,10 @@ func (s *Service) Table() *balance.Table {
 	if s.known != nil {
 		return s.known
 	}
-	t := &balance.Table{N: s.Replicas()}
+	t := &balance.Table{N: s.Slots()}
+	if s.Elastic != nil {
+		t.Later = t.N - s.Elastic.Start
+	}
 	uniform, plain := true, true
 	for _, g := range s.Groups {
 		uniform = uniform && g.Weight == 1
@@ -231,7 +258,7 @@ func (s *Service) Table() *balance.Table {
 		if g.Model != nil {
 			slots = int32(max(g.Model.Slots(), g.Model.MaxBatch()))
 		}
-		for range g.Replicas {
+		for range s.slotsOf(&g) {
 			t.Slots = append(t.Slots, slots)
 			if !uniform {
 				t.Weights = append(t.Weights, g.Weight)

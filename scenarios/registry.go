@@ -26,6 +26,7 @@ func Keys() []Key {
 	out = append(out, arrivalRows()...)
 	out = append(out, traceKeys()...)
 	out = append(out, fleetKeys()...)
+	out = append(out, elasticKeys()...)
 	out = append(out, serviceKeys()...)
 	out = append(out, runKeys()...)
 	return append(out, liveKeys()...)
@@ -159,7 +160,7 @@ func traceKeys() []Key {
 
 func fleetKeys() []Key {
 	return append([]Key{
-		key("S.fleet.replicas", "int", "", "1…2,000,000", "size of the fleet; this or groups"),
+		key("S.fleet.replicas", "int or {start, min, max}", "", "1…2,000,000; min 0 = may scale to zero", "size of the fleet; this or groups"),
 		key("S.fleet.groups", "list of {replicas, keys from gpu to straggler}", "", "", "replicas of several kinds; this or replicas"),
 		key("S.fleet.gpu", "preset or profile {kind, …}", "none", "taillab list gpus", "latency model; without it requests bring workload.demand"),
 		key("S.fleet.slots", "int", "the profile's, else 1", "1…4096 (batch models: 64)", "concurrent batches or requests of a replica"),
@@ -176,11 +177,32 @@ func fleetKeys() []Key {
 		key("S.fleet.straggler", "{prob, factor, fast_for, slow_for}", "0, 10, none", "prob [0, 1], factor [1, 1000]", "rare slowness"),
 		key("S.fleet.extrapolate", "enum", "warn", "warn error", "what a point outside a table does"),
 	}, later("S.fleet.preferred", "S.fleet.engine", "S.fleet.throttle", "S.fleet.pause", "S.fleet.interference", "S.fleet.mig", "S.fleet.p2p",
-		"S.fleet.workers", "S.fleet.lifecycle", "S.fleet.reclaim")...)
+		"S.fleet.workers")...)
+}
+
+// elasticKeys are those of a fleet that changes its size.
+func elasticKeys() []Key {
+	return []Key{
+		key("S.fleet.lifecycle.bind", "duration", "1s", "≥ 0", "until a new replica has a node"),
+		key("S.fleet.lifecycle.image", "duration", "5s", "≥ 0", "pulling the image"),
+		key("S.fleet.lifecycle.model.bytes", "size", "0", "≥ 0", "what a replica loads"),
+		key("S.fleet.lifecycle.model.read", "size/s", "1GB/s", "> 0", "how fast one replica reads it"),
+		key("S.fleet.lifecycle.model.network", "size/s", "none", "> 0", "what all replicas that load share"),
+		key("S.fleet.lifecycle.model.init", "duration", "10s", "≥ 0", "after the last byte"),
+		key("S.fleet.lifecycle.warmup", "duration", "0", "≥ 0", "before it is ready"),
+		key("S.fleet.lifecycle.drain_grace", "duration", "30s", "≥ 0", "from the notice on; what is inside then is killed"),
+		key("S.fleet.reclaim.rate", "rate", "none", "[0, 1000]/s", "how often a node is taken away, per node"),
+		key("S.fleet.reclaim.notice", "duration", "30s", "≥ 0", "before the kill; the replica drains meanwhile"),
+		key("S.fleet.reclaim.batch", "share", "10%", "(0, 1]", "of the nodes, taken at once; at least one"),
+		key("S.fleet.reclaim.law", "enum", "exp", "exp weibull", "how long a node lasts"),
+		key("S.fleet.reclaim.factor", "share", "1", "(0, 1]", "speed of a node under notice"),
+		key("S.hold.capacity", "int", "10,000", "≥ 0", "requests that may wait at a front end while there is no replica"),
+		key("S.hold.timeout", "duration", "300s", "> 0", "how long one may wait"),
+	}
 }
 
 func serviceKeys() []Key {
-	return append([]Key{
+	return []Key{
 		key("services.NAME", "{fleet, network, discovery, policies}", "", "", "several services, each with its own block; with one, its keys may stand at the top level"),
 		key("S.network", "{request, response, report, probe, membership, ask: {delay, loss, duplicate, reorder}} or name", "none", "none datacentre; shares [0, 1)", "one way per message; a probe and an ask pay two legs"),
 		key("S.discovery.delay", "duration", "0", "≥ 0", "until a planned change is known"),
@@ -189,13 +211,13 @@ func serviceKeys() []Key {
 		key("S.discovery.period", "duration", "5s", "> 0", "of being marked down; of health checks"),
 		key("S.discovery.misses", "int", "3", "≥ 1", "missed health checks in a row"),
 		key("S.policies.balance", "policy", "random", "taillab list policies", "where a request goes; a list is swept"),
-		key("S.policies.autoscale", "policy", "none", "none", "how many replicas there should be"),
+		key("S.policies.autoscale", "policy", "none", "taillab list policies", "how many replicas there should be; a list is swept"),
 		key("S.reporter", "enum", "not said", "replica agent inferred", "where a policy's replica half runs live; the targets file wins; inferred with one front end"),
 		key("policies.quota", "policy", "none", "none", "whether a request may go now"),
 		key("policies.share", "policy", "fcfs", "fcfs", "order of those that wait for quota"),
 		key("policies.graph", "policy", "none", "none", "what runs next in a request graph"),
 		key("policies.schedule", "policy", "none", "none", "which node a pod gets"),
-	}, later("S.hold")...)
+	}
 }
 
 func runKeys() []Key {

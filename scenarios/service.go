@@ -15,9 +15,12 @@ const MainService = "main"
 // serviceDraft is a service with the policies that are swept over it.
 type serviceDraft struct {
 	Service
-	path    string // "" or "services.NAME"
-	balance []policyDraft
-	written bool // policies.balance stands in the file
+	path      string // "" or "services.NAME"
+	balance   []policyDraft
+	autoscale []policyDraft
+	written   bool // policies.balance stands in the file
+	scalerTop bool // and policies.autoscale before it
+	fleetAt   block
 }
 
 // sugarKeys may stand at the top level in place of services.
@@ -61,7 +64,7 @@ func (d *decoder) services(root block, demand bool, cat catalog) []serviceDraft 
 // does not have; what they do without a policy may be said.
 func (d *decoder) policies(b block, registered string) block {
 	p := d.block(b.get("policies"), b.at("policies"), registered)
-	for _, f := range []struct{ key, only string }{{"autoscale", "none"}, {"quota", "none"}, {"share", "fcfs"}, {"graph", "none"}, {"schedule", "none"}} {
+	for _, f := range []struct{ key, only string }{{"quota", "none"}, {"share", "fcfs"}, {"graph", "none"}, {"schedule", "none"}} {
 		if n := p.get(f.key); n != nil && textOf(n) != f.only {
 			d.ps.at(n, p.at(f.key), "remove it", "%s other than %s is not available in this version", p.at(f.key), f.only)
 		}
@@ -92,6 +95,12 @@ func (d *decoder) service(b block, path, name string, demand bool, cat catalog) 
 		d.ps.at(b.n, b.at("fleet"), "such as fleet: {replicas: 8, gpu: h100-8b}", "%s is missing: nothing serves the requests", b.at("fleet"))
 	} else {
 		s.Groups = d.fleet(b.get("fleet"), b.at("fleet"), demand)
+		s.fleetAt = block{d: d, n: b.get("fleet"), path: b.at("fleet")}
+		s.Elastic = d.elastic(s.fleetAt)
+	}
+	hold := d.hold(b.get("hold"), b.at("hold"))
+	if s.Elastic != nil {
+		s.Elastic.Hold = hold
 	}
 	s.Network = d.network(b.get("network"), b.at("network"))
 	s.Discovery = d.discovery(b.get("discovery"), b.at("discovery"))
@@ -107,6 +116,10 @@ func (d *decoder) service(b block, path, name string, demand bool, cat catalog) 
 	p := d.policies(b, registered)
 	s.written = p.get("balance") != nil
 	s.balance = d.policyList(p.get("balance"), p.at("balance"), "balance", cat)
+	if n := p.get("autoscale"); n != nil && textOf(n) != "none" {
+		s.autoscale = d.policyList(n, p.at("autoscale"), "autoscale", cat)
+		s.scalerTop = s.written && n.line < p.get("balance").line
+	}
 	return s
 }
 

@@ -89,12 +89,12 @@ func (h *HPA) Check() []policies.Problem {
 		}
 		switch {
 		case t.Metric == "":
-			out = append(out, policies.Problem{Path: path + "metric", Msg: "metric is missing", Hint: "such as {metric: concurrency, target: 8}"})
+			out = append(out, policies.Problem{Path: path + "metric", Msg: path + "metric is missing", Hint: "such as {metric: concurrency, target: 8}"})
 		case !(t.Target > 0):
-			out = append(out, policies.Problem{Path: path + "target", Msg: "target is missing", Hint: "such as {metric: concurrency, target: 8}"})
+			out = append(out, policies.Problem{Path: path + "target", Msg: path + "target is missing", Hint: "such as {metric: concurrency, target: 8}"})
 		case t.Metric.Resource() && t.Target > 1:
 			out = append(out, policies.Problem{Path: path + "target",
-				Msg:  "target is above 100%: the metric " + string(t.Metric) + " is a share, which cannot reach it",
+				Msg:  path + "target is above 100%: the metric " + string(t.Metric) + " is a share, which cannot reach it",
 				Hint: "write target: 80%"})
 		}
 	}

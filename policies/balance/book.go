@@ -49,7 +49,7 @@ type Book struct {
 	perm        []uint32
 }
 
-// NewBook starts with every replica of the table known, up and of incarnation 0.
+// NewBook starts with every member of the table known, up and of incarnation 0.
 func NewBook(t *Table) *Book {
 	b := &Book{t: t, known: t.N, out: make([]uint16, t.N)}
 	b.Fleet = Fleet{c: b, n: t.N, weights: uneven(t.Weights)}
@@ -60,6 +60,13 @@ func NewBook(t *Table) *Book {
 	if b.Fleet.weights != nil && slices.Min(b.Fleet.weights) <= 0 { // weight 0: known, never eligible
 		b.split()
 		for id := range uint32(t.N) {
+			b.settle(id)
+		}
+	}
+	if t.Later > 0 {
+		b.split()
+		for id := uint32(t.N - t.Later); id < uint32(t.N); id++ {
+			b.become(id, stateRemoved)
 			b.settle(id)
 		}
 	}

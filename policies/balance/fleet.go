@@ -20,12 +20,14 @@ const (
 )
 
 // Table is a service's membership as the plan gives it: shared by all front ends
-// and read-only for them. Replica IDs are 0 … N−1.
+// and read-only for them. Replica IDs are 0 … N−1; a fleet that grows has IDs for
+// replicas to come.
 type Table struct {
 	N       int
 	Weights []float64           // by ID; nil = all 1
 	Slots   []int32             // slots or max_batch, by ID; nil = all 1
 	Labels  []map[string]string // by ID; nil = none
+	Later   int                 // the last so many IDs are no members at the start
 }
 
 // labels of a replica, nil when it has none.

@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"taillab/policies"
-	"taillab/policies/balance"
+	"taillab/scenarios"
 )
 
 // The exit codes of cli.md; `taillab explain exit/N` says what each means.
@@ -56,7 +56,7 @@ func Main(p Process, extra ...policies.Entry) int {
 	if p.Exit == nil {
 		p.Exit = os.Exit
 	}
-	s := &session{Process: p, catalog: append(balance.Catalog(), extra...)}
+	s := &session{Process: p, catalog: append(scenarios.Catalog(), extra...)}
 	s.out, s.err = &pipe{to: p.Stdout}, &pipe{to: p.Stderr}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.ctx = ctx

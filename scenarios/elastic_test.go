@@ -1,0 +1,74 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"taillab/policies/autoscale"
+)
+
+// elasticText is a fleet that changes its size; more lines follow it.
+func elasticText(policies string, lines ...string) string {
+	return with(append([]string{"fleet: {replicas: {start: 4, min: 1, max: 64}, gpu: h100-8b, lifecycle: {bind: 1s, model: {bytes: 14GB}}}",
+		"policies: " + policies, "-sweep", "workload: {arrivals: {poisson: {rate: 20/s}}, input: 512, output: 180}", "measure: {horizon: 60s}"}, lines...)...)
+}
+
+func TestElasticPlan(t *testing.T) {
+	t.Parallel()
+	p := plan(t, elasticText("{autoscale: [{name: hpa, metric: concurrency, target: 8}, kpa]}", "hold: {timeout: 20s}"))
+	require.Len(t, p.Cells, 2)
+	c := p.Cells[0]
+	require.Equal(t, []string{"hpa", "autoscale", "kpa"}, []string{c.Policy, c.Family, p.Cells[1].Policy})
+	require.Equal(t, "concurrency", c.Params["metric"])
+	require.Equal(t, "random", c.Balancers[0].Type)
+	a, ok := c.Autoscalers[0].Make().(*autoscale.HPA)
+	require.True(t, ok)
+	require.InDelta(t, 8, a.Target, 0)
+	e := c.Setup.Services[0].Elastic
+	require.Equal(t, Scale{4, 1, 64}, e.Scale)
+	require.Equal(t, Hold{10_000, 20 * time.Second}, e.Hold)
+	table := c.Setup.Services[0].Table()
+	require.Equal(t, []int{128, 124, 128}, []int{table.N, table.Later, len(table.Slots)})
+	require.Equal(t, 30*time.Second, e.Lifecycle.Lead(), "1 + 5 + 14 + 10 s")
+}
+
+func TestLead(t *testing.T) {
+	t.Parallel()
+	l := Lifecycle{Model: Weights{Bytes: 14e9, Read: 1e9, Init: 10 * time.Second}}
+	require.Equal(t, 24*time.Second, l.Lead())
+	l.Model = Weights{Bytes: 140e9, Read: 5e9, Network: 2.5e9}
+	require.Equal(t, 56*time.Second, l.Lead())
+}
+
+// TestTwoFamilies: where balancers and autoscalers are swept, a cell is named after
+// both, in the order of the file.
+func TestTwoFamilies(t *testing.T) {
+	t.Parallel()
+	names := func(text string) (out []string) {
+		for _, c := range plan(t, text).Cells {
+			out = append(out, c.Family+" "+c.Policy)
+		}
+		return out
+	}
+	require.Equal(t, []string{"balance/autoscale random/kpa", "balance/autoscale random/keda", "balance/autoscale p2c/kpa", "balance/autoscale p2c/keda"},
+		names(elasticText("{balance: [random, p2c], autoscale: [kpa, keda]}")))
+	require.Equal(t, []string{"autoscale/balance kpa/random", "autoscale/balance kpa/p2c", "autoscale/balance keda/random", "autoscale/balance keda/p2c"},
+		names(elasticText("\n  autoscale: [kpa, keda]\n  balance: [random, p2c]")))
+	require.Equal(t, []string{"autoscale kpa", "autoscale keda"}, names(elasticText("{balance: p2c, autoscale: [kpa, keda]}")))
+	require.Equal(t, []string{"balance random", "balance p2c"}, names(elasticText("{balance: [random, p2c], autoscale: kpa}")))
+	require.Equal(t, []string{"balance random"}, names(elasticText("{autoscale: none}")))
+	p := plan(t, elasticText("{balance: [random, {name: p2c, choices: 3}], autoscale: [kpa, keda]}", "gates: [p99(kpa) < 1s, p99(p2c) < 1s]"))
+	require.Equal(t, map[string]any{"choices": int64(3)}, map[string]any{"choices": p.Cells[2].Params["balance"].(map[string]any)["choices"]})
+	require.NotEqual(t, p.Cells[0].Params, p.Cells[1].Params)
+}
+
+// TestElasticHash: what a change of size takes decides results, so it is in the hash.
+func TestElasticHash(t *testing.T) {
+	t.Parallel()
+	base := plan(t, elasticText("{autoscale: kpa}")).Hash
+	for _, set := range []string{"fleet.lifecycle.bind=2s", "fleet.replicas.max=65", "fleet.reclaim.rate=1/h", "hold.timeout=1s", "policies.autoscale=keda", "policies.autoscale=none"} {
+		require.NotEqual(t, base, plan(t, elasticText("{autoscale: kpa}"), set).Hash, set)
+	}
+}
