@@ -13,8 +13,15 @@ import (
 type Hasher struct {
 	digest xxhash.Digest
 	ready  bool
-	buf    []byte
+	buf    [rowBytes * hashRows]byte
 }
+
+// Bytes of a request in the hash, and requests hashed at a time: they stay in the
+// first cache.
+const (
+	rowBytes = 40
+	hashRows = 64
+)
 
 // Add takes the next requests of the schedule.
 func (h *Hasher) Add(rs []Request) {
@@ -22,16 +29,20 @@ func (h *Hasher) Add(rs []Request) {
 		h.digest.Reset()
 		h.ready = true
 	}
-	h.buf = h.buf[:0]
-	for i := range rs {
-		r := &rs[i]
-		h.buf = binary.LittleEndian.AppendUint64(h.buf, uint64(r.At))
-		h.buf = binary.LittleEndian.AppendUint64(h.buf, uint64(r.Input)<<32|uint64(r.Output))
-		h.buf = binary.LittleEndian.AppendUint64(h.buf, uint64(r.Demand))
-		h.buf = binary.LittleEndian.AppendUint64(h.buf, uint64(r.Tenant)<<32|uint64(r.FrontEnd))
-		h.buf = binary.LittleEndian.AppendUint64(h.buf, uint64(r.Service))
+	for len(rs) > 0 {
+		n := min(hashRows, len(rs))
+		for i := range rs[:n] {
+			r := &rs[i]
+			b := (*[rowBytes]byte)(h.buf[rowBytes*i:])
+			binary.LittleEndian.PutUint64(b[0:], uint64(r.At))
+			binary.LittleEndian.PutUint64(b[8:], uint64(r.Input)<<32|uint64(r.Output))
+			binary.LittleEndian.PutUint64(b[16:], uint64(r.Demand))
+			binary.LittleEndian.PutUint64(b[24:], uint64(r.Tenant)<<32|uint64(r.FrontEnd))
+			binary.LittleEndian.PutUint64(b[32:], uint64(r.Service))
+		}
+		_, _ = h.digest.Write(h.buf[:rowBytes*n]) // a Digest never fails
+		rs = rs[n:]
 	}
-	_, _ = h.digest.Write(h.buf) // a Digest never fails
 }
 
 // Sum returns the hash so far as 16 hexadecimal digits.
