@@ -1,123 +1,273 @@
 package sim
 
-import "math/bits"
+import "math"
 
-// event is 24 B without pointers; the class bits stand above the sequence, so one
-// comparison of keys orders both.
-type event struct {
-	at  int64
-	key uint64
-	arg uint64
-}
-
-// less is 1 when a comes before b, else 0: the borrow of a 128-bit subtraction, so
-// that the choice among siblings needs no branch (half of them would be mispredicted).
-func (a *event) less(b *event) int {
-	_, c := bits.Sub64(a.key, b.key, 0)
-	_, c = bits.Sub64(uint64(a.at), uint64(b.at), c)
-	return int(c)
-}
-
-func (a *event) before(b *event) bool { return a.less(b) != 0 }
-
-// agenda is a 4-ary value heap. The root stands at index 3 and the children of i
-// at 4i−8 … 4i−5, so that sibling groups are aligned.
+// agenda holds the pending events. Those of the near future stand in a heap, all
+// others in the buckets of a calendar (Brown 1988), unordered; what lies beyond the
+// calendar's horizon waits in a list. A bucket is opened, its events moved to the
+// heap, when the heap is empty: so the heap holds few events, and filing and taking
+// one costs the same whatever their number.
+//
+// The order of events is the heap's alone; width and number of the buckets decide
+// about speed only.
 type agenda struct {
-	h []event
-	n int
+	near heap
+	n    int // events, wherever they are
+
+	cursor int64    // number of the last open bucket; events of the open ones are near
+	shift  uint     // a bucket is 2^shift ns wide
+	mask   int64    // number of buckets − 1
+	heads  []uint32 // first node of a bucket, +1
+	nodes  []event
+	next   []uint32 // by node: the next of its bucket, or the next free one; +1
+	free   uint32   // +1
+	far    int      // events in buckets
+
+	over      []event // beyond the horizon
+	overFirst int64   // no event of over is earlier
+
+	opened int // buckets since the width was looked at
+	direct int // events filed near since then
+	taken  int // events that came out of buckets since then
 }
 
-const top = 3
+const (
+	minBuckets = 64
+	// tuneEvery is how many buckets are opened and events handled, or events filed
+	// near, between two looks at the width.
+	tuneEvery = 1 << 16
+	// firstShift makes buckets of 65 µs where nothing is known of the events.
+	firstShift = 16
+	// heapOnly, as the cursor, leaves every bucket open: all events are near.
+	heapOnly = math.MaxInt64
+)
 
-func (a *agenda) init(hint int) { a.h = make([]event, max(64, hint+8)) }
+// init sizes an agenda for so many pending events, and its buckets for events that
+// are gap apart on average; both are hints.
+func (a *agenda) init(pending int, gap Time) {
+	*a = agenda{shift: firstShift, overFirst: math.MaxInt64}
+	if gap > 0 {
+		a.shift = widthOf(2 * gap)
+	}
+	a.near.init()
+	a.nodes, a.next = make([]event, 0, pending), make([]uint32, 0, pending)
+	a.resize(bucketsFor(pending))
+}
 
-func (a *agenda) root() *event { return &a.h[top] }
+// widthOf is the smallest k with 2^k ≥ t, up to 2^60.
+func widthOf(t Time) uint {
+	k := uint(0)
+	for k < 60 && 1<<k < int64(t) {
+		k++
+	}
+	return k
+}
 
+// bucketsFor is the number of buckets for so many events: a power of two.
+func bucketsFor(events int) int {
+	n := minBuckets
+	for n < 4*events && n < 1<<30 {
+		n *= 2
+	}
+	return n
+}
+
+func (a *agenda) resize(buckets int) {
+	a.heads, a.mask = make([]uint32, buckets), int64(buckets-1)
+}
+
+// clear empties the agenda and keeps its memory.
+func (a *agenda) clear() {
+	if a.far > 0 {
+		clear(a.heads)
+	}
+	if a.cursor != heapOnly {
+		a.cursor = 0
+	}
+	a.n, a.near.n, a.far, a.opened, a.direct, a.taken = 0, 0, 0, 0, 0, 0
+	a.nodes, a.next, a.free = a.nodes[:0], a.next[:0], 0
+	a.over, a.overFirst = a.over[:0], math.MaxInt64
+}
+
+// push files an event.
 func (a *agenda) push(ev event) {
-	i := top + a.n
-	if i+4 >= len(a.h) {
-		a.h = append(a.h, make([]event, len(a.h))...)
-	}
 	a.n++
-	for i > top {
-		p := i>>2 + 2
-		if !ev.before(&a.h[p]) {
-			break
+	if b := ev.at >> a.shift; b > a.cursor {
+		a.file(b, ev)
+		if 4*a.far > len(a.heads) && len(a.heads) < 1<<30 {
+			a.rebuild(a.shift, 2*len(a.heads))
 		}
-		a.h[i] = a.h[p]
-		i = p
+		return
 	}
-	a.h[i] = ev
+	a.near.push(ev)
+	if a.direct++; a.direct >= tuneEvery {
+		a.tune()
+	}
 }
 
+// pop takes the first near event, which is the first of all.
 func (a *agenda) pop() event {
-	r := a.h[top]
 	a.n--
-	if a.n > 0 {
-		a.sift(a.h[top+a.n])
-	}
-	return r
+	return a.near.pop()
 }
 
-// sift files ev from the root down.
-func (a *agenda) sift(ev event) {
-	h, i, end := a.h, top, top+a.n
-	for {
-		c := 4*i - 8
-		if c+3 < end {
-			g := (*[4]event)(h[c : c+4])
-			x, y := g[1].less(&g[0]), 2+g[3].less(&g[2])
-			x ^= (x ^ y) & -g[y].less(&g[x])
-			if !g[x].before(&ev) {
+// file puts an event into bucket b, which is not open, or into the overflow.
+func (a *agenda) file(b int64, ev event) {
+	if b-a.cursor > a.mask {
+		a.over = append(a.over, ev)
+		a.overFirst = min(a.overFirst, ev.at)
+		return
+	}
+	i := a.free
+	if i != 0 {
+		a.free = a.next[i-1]
+	} else {
+		a.nodes, a.next = append(a.nodes, event{}), append(a.next, 0)
+		i = uint32(len(a.nodes))
+	}
+	h := &a.heads[b&a.mask]
+	a.nodes[i-1], a.next[i-1] = ev, *h
+	*h = i
+	a.far++
+}
+
+// open makes the next events near; the heap must be empty. It opens no bucket that
+// starts after limit: were the cursor to pass the next arrival, all that this
+// arrival files would land in the heap. It returns false when nothing is near then,
+// and every bucket up to limit is open.
+func (a *agenda) open(limit Time) bool {
+	last := int64(limit) >> a.shift
+	for a.cursor < last && a.n > 0 {
+		if a.far == 0 { // nothing before the overflow
+			first := a.overFirst >> a.shift
+			if first > last {
 				break
 			}
-			h[i] = g[x]
-			i = c + x
+			a.opened += int(min(first-1-a.cursor, tuneEvery)) // a wider bucket would have reached so far
+			a.cursor = max(a.cursor, first-1)
+			a.refile()
 			continue
 		}
-		if c >= end {
-			break
+		b := a.cursor + 1
+		if a.overFirst>>a.shift-b <= a.mask/2 {
+			a.refile()
 		}
-		m := c
-		for k := c + 1; k < end; k++ {
-			if h[k].before(&h[m]) {
-				m = k
+		a.cursor = b
+		a.opened++
+		if h := &a.heads[b&a.mask]; *h != 0 {
+			a.take(h)
+			if a.opened+a.taken >= tuneEvery {
+				a.tune()
+			}
+			return true
+		}
+		if a.opened >= tuneEvery {
+			a.tune()
+			last = int64(limit) >> a.shift
+			if a.near.n > 0 {
+				return true
 			}
 		}
-		if !h[m].before(&ev) {
-			break
-		}
-		h[i] = h[m]
-		i = m
 	}
-	h[i] = ev
-}
-
-// soon is the messages filed for the present instant: they are in order already, so
-// a ring serves them without the heap. Most networks without delay live here.
-type soon struct {
-	ring []event // length is a power of two
-	head int
-	n    int
-}
-
-func (q *soon) first() *event { return &q.ring[q.head] }
-
-func (q *soon) push(ev event) {
-	if q.n == len(q.ring) {
-		grown := make([]event, max(16, 2*q.n))
-		for i := range q.n {
-			grown[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
-		}
-		q.ring, q.head = grown, 0
+	if limit != Never {
+		a.cursor = max(a.cursor, last)
 	}
-	q.ring[(q.head+q.n)&(len(q.ring)-1)] = ev
-	q.n++
+	return a.near.n > 0
 }
 
-func (q *soon) pop() event {
-	ev := q.ring[q.head]
-	q.head = (q.head + 1) & (len(q.ring) - 1)
-	q.n--
-	return ev
+// take moves the events of one bucket to the heap.
+func (a *agenda) take(h *uint32) {
+	i := *h
+	*h = 0
+	for i != 0 {
+		a.near.push(a.nodes[i-1])
+		a.far--
+		a.taken++
+		i, a.next[i-1], a.free = a.next[i-1], a.free, i
+	}
+}
+
+// refile takes out of the overflow what lies within the horizon.
+func (a *agenda) refile() {
+	over := a.over
+	a.over, a.overFirst = over[:0], math.MaxInt64
+	for _, ev := range over { // file appends behind what is read
+		if b := ev.at >> a.shift; b > a.cursor {
+			a.file(b, ev)
+		} else {
+			a.near.push(ev)
+		}
+	}
+}
+
+// tune looks at the events per opened bucket. Where they are fewer than 1 or more
+// than 4 it makes the buckets wider or narrower, in one step, so that they are 1 or
+// 2: the horizon is then several times as far as the events are filed ahead. It also
+// takes back buckets that nothing needs.
+func (a *agenda) tune() {
+	if a.cursor == heapOnly {
+		a.direct = 0
+		return
+	}
+	events, opened, shift, buckets := a.direct+a.taken, max(a.opened, 1), a.shift, len(a.heads)
+	a.opened, a.direct, a.taken = 0, 0, 0
+	switch {
+	case events > 4*opened:
+		for ; events >= 2*opened && shift > 0; shift-- {
+			events /= 2
+		}
+	case events < opened:
+		for events = max(events, 1); events < opened && shift < 60; shift++ {
+			events *= 2
+		}
+	}
+	for buckets > minBuckets && buckets > 32*max(a.far, 1) {
+		buckets /= 2
+	}
+	if shift != a.shift || buckets != len(a.heads) {
+		a.rebuild(shift, buckets)
+	}
+}
+
+// rebuild files all events anew. The cursor goes back to the first of them where
+// buckets that were too wide have put it far ahead.
+func (a *agenda) rebuild(shift uint, buckets int) {
+	for b := range a.heads {
+		for i := a.heads[b]; i != 0; i = a.next[i-1] {
+			a.over = append(a.over, a.nodes[i-1])
+		}
+	}
+	cursor := ((a.cursor+1)<<a.shift - 1) >> shift // of the last instant of the open buckets
+	if a.near.n > 0 {
+		cursor = min(cursor, a.near.root().at>>shift)
+		a.over = append(a.over, a.near.h[top:top+a.near.n]...)
+	}
+	a.nodes, a.next, a.free, a.far, a.near.n = a.nodes[:0], a.next[:0], 0, 0, 0
+	a.shift, a.cursor = shift, cursor
+	a.resize(buckets)
+	a.refile()
+}
+
+// keep drops every event that ok does not want.
+func (a *agenda) keep(ok func(event) bool) {
+	a.near.keep(ok)
+	for b := range a.heads {
+		for p := &a.heads[b]; *p != 0; {
+			i := *p
+			if ok(a.nodes[i-1]) {
+				p = &a.next[i-1]
+				continue
+			}
+			*p, a.next[i-1], a.free = a.next[i-1], a.free, i
+			a.far--
+		}
+	}
+	live := a.over[:0]
+	for _, ev := range a.over {
+		if ok(ev) {
+			live = append(live, ev)
+		}
+	}
+	a.over = live
+	a.n = a.near.n + a.far + len(a.over)
 }

@@ -46,7 +46,9 @@ type Source interface{ Fire(e *Engine) Time }
 // Config holds hints for sizes and for panic texts.
 type Config struct {
 	Pending int    // events pending at a time
+	Gap     Time   // between one event and the next, on average; 0 = not known
 	Seed    uint64 // shown when an invariant breaks
+	Heap    bool   // keep all events in one heap: slower, in the same order, for comparison
 }
 
 // pollEvery is how many events lie between two looks at the interrupt flag.
@@ -80,8 +82,8 @@ type Engine struct {
 }
 
 type registered struct {
-	h     Handler
-	class Class
+	h   Handler
+	key uint64 // of its events, without the sequence
 }
 
 type attached struct {
@@ -92,7 +94,10 @@ type attached struct {
 // New makes an engine at time 0.
 func New(c Config) *Engine {
 	e := &Engine{seed: c.Seed, next: Never, nextSrc: -1, handlers: make([]registered, 1)} // 0 marks timers
-	e.agenda.init(c.Pending)
+	e.agenda.init(c.Pending, c.Gap)
+	if c.Heap {
+		e.agenda.cursor = heapOnly
+	}
 	return e
 }
 
@@ -101,8 +106,9 @@ func (e *Engine) Register(h Handler, c Class) HandlerID {
 	if len(e.handlers) >= math.MaxUint16 || c == source || c > Timing {
 		panic(fmt.Sprintf("sim: cannot register handler %d of class %d (seed %d)", len(e.handlers), c, e.seed))
 	}
-	e.handlers = append(e.handlers, registered{h, c})
-	return HandlerID(len(e.handlers) - 1)
+	id := len(e.handlers)
+	e.handlers = append(e.handlers, registered{h, uint64(c)<<62 | uint64(id)})
+	return HandlerID(id)
 }
 
 // Attach adds a source whose first occurrence is given. Sources of equal instants
@@ -143,7 +149,7 @@ func (e *Engine) key(h HandlerID) uint64 {
 	if e.seq++; e.seq > maxSeq {
 		e.broken("more than 2^46 events", e.now, int(h))
 	}
-	return uint64(e.handlers[h].class)<<62 | e.seq<<16 | uint64(h)
+	return e.handlers[h].key | e.seq<<16
 }
 
 // Run handles events until none is left, Stop or Interrupt.
@@ -184,17 +190,17 @@ func (e *Engine) batch() bool {
 			return false
 		}
 		var ev event
-		if e.soon.n > 0 && e.soonFirst() {
+		switch {
+		case e.soon.n > 0 && e.soonFirst():
 			ev = e.soon.pop()
-		} else {
-			if e.fromSource() {
-				if e.next > e.limit || e.next == Never {
-					return false
-				}
-				e.fire()
-				continue
+		case e.fromSource():
+			if e.next > e.limit || e.next == Never {
+				return false
 			}
-			if Time(e.agenda.root().at) > e.limit {
+			e.fire()
+			continue
+		default:
+			if Time(e.agenda.near.root().at) > e.limit {
 				return false
 			}
 			ev = e.agenda.pop()
@@ -211,23 +217,24 @@ func (e *Engine) batch() bool {
 	return true
 }
 
-// fromSource tells whether the next thing is a source: it comes before messages
-// and timers of its instant and after completions.
+// fromSource tells whether the next thing is a source, or nothing: it comes before
+// messages and timers of its instant and after completions.
 func (e *Engine) fromSource() bool {
-	if e.agenda.n == 0 {
+	if e.agenda.near.n == 0 && !e.agenda.open(min(e.next, e.limit)) {
 		return true
 	}
-	r := e.agenda.root()
+	r := e.agenda.near.root()
 	return int64(e.next) < r.at || (int64(e.next) == r.at && Class(r.key>>62) > source)
 }
 
 // soonFirst tells whether the first message of this instant is next: nothing in the
-// agenda and no source of the instant comes before it.
+// agenda and no source of the instant comes before it. What is not near is later:
+// the bucket of the present is open.
 func (e *Engine) soonFirst() bool {
 	if e.next == e.now {
 		return false
 	}
-	return e.agenda.n == 0 || !e.agenda.root().before(e.soon.first())
+	return e.agenda.near.n == 0 || !e.agenda.near.root().before(e.soon.first())
 }
 
 func (e *Engine) fire() {
@@ -271,7 +278,8 @@ func (e *Engine) Idle() bool { return e.Pending() == 0 && e.next == Never }
 func (e *Engine) Clear() {
 	e.now, e.seq, e.events, e.stopped = 0, 0, 0, false
 	e.interrupted.Store(false)
-	e.agenda.n, e.soon.n, e.soon.head = 0, 0, 0
+	e.agenda.clear()
+	e.soon.n, e.soon.head = 0, 0
 	e.sources = e.sources[:0]
 	e.next, e.nextSrc = Never, -1
 	e.timers.clear()

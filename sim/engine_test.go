@@ -58,13 +58,14 @@ type catcher struct{ got *[]uint64 }
 
 func (c catcher) Handle(_ *Engine, arg uint64) { *c.got = append(*c.got, arg) }
 
-// Random schedules with heavy ties, timers that are reset, cancelled and freed, and
-// RunUntil cuts: the agenda agrees with a sorted list.
+// Random schedules with heavy ties and long jumps, timers that are reset, cancelled
+// and freed, RunUntil cuts and buckets of any width: the agenda agrees with a sorted
+// list.
 func TestAgendaAgainstASortedList(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		got := []uint64{}
-		e := New(Config{})
+		e := New(Config{Heap: rapid.Bool().Draw(t, "heap"), Gap: rapid.SampledFrom([]Time{0, 1, 5}).Draw(t, "gap")})
 		if rapid.Bool().Draw(t, "cleared") { // a cleared engine is as new
 			h := e.Register(catcher{&got}, Message)
 			e.Schedule(7, h, 1)
@@ -82,9 +83,10 @@ func TestAgendaAgainstASortedList(t *testing.T) {
 		want := []uint64{}
 		next := uint64(1)
 		for range rapid.IntRange(1, 120).Draw(t, "steps") {
-			at := e.Now() + Time(rapid.IntRange(0, 6).Draw(t, "delta"))
+			far := rapid.SampledFrom([]int{6, 6, 6, 300, 1e6, 1e15}).Draw(t, "far")
+			at := e.Now() + Time(rapid.IntRange(0, far).Draw(t, "delta"))
 			class := rapid.SampledFrom([]Class{Completion, Message, Timing}).Draw(t, "class")
-			switch rapid.IntRange(0, 6).Draw(t, "what") {
+			switch rapid.IntRange(0, 7).Draw(t, "what") {
 			case 0, 1, 2:
 				e.Schedule(at, h[class], next)
 				m.add(at, class, next)
@@ -104,6 +106,10 @@ func TestAgendaAgainstASortedList(t *testing.T) {
 						m.add(at, Timing, id)
 					}
 					break
+				}
+			case 6: // as tune does; the order is the same
+				if e.agenda.cursor != heapOnly {
+					e.agenda.rebuild(rapid.UintRange(0, 40).Draw(t, "width"), minBuckets<<rapid.IntRange(0, 2).Draw(t, "buckets"))
 				}
 			default:
 				want = append(want, m.until(at)...)
@@ -133,6 +139,7 @@ func TestManyDeadTimersAreSwept(t *testing.T) {
 		e.Free(tm)
 	}
 	require.Less(t, e.agenda.n, 2100)
+	require.Less(t, len(e.agenda.nodes), 5000)
 	e.Run()
 	require.Empty(t, got)
 	require.Zero(t, e.Pending())

@@ -11,25 +11,27 @@ import (
 
 // Host runs plans in virtual time. It holds no state: Run may be called from
 // several goroutines.
-type Host struct{}
+type Host struct {
+	heap bool // see Config.Heap
+}
 
 // Run simulates the runs one after another. It returns ctx's error when it was
 // interrupted; a run that was cut short is not Done and gives no result. A broken
 // invariant of the kernel or of a policy comes back as an error that names the
 // policy, the seed and the event.
-func (Host) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorder) error {
+func (h Host) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorder) error {
 	for i := range runs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := one(ctx, i, &runs[i], rec); err != nil {
+		if err := h.one(ctx, i, &runs[i], rec); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func one(ctx context.Context, i int, run *scenarios.Run, rec reports.Recorder) (err error) {
+func (h Host) one(ctx context.Context, i int, run *scenarios.Run, rec reports.Recorder) (err error) {
 	var l *lab
 	defer func() {
 		if e := recover(); e != nil {
@@ -39,7 +41,7 @@ func one(ctx context.Context, i int, run *scenarios.Run, rec reports.Recorder) (
 			}
 		}
 	}()
-	l, err = newLab(i, run, rec)
+	l, err = newLab(i, run, rec, h.heap)
 	if err != nil {
 		return err
 	}

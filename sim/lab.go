@@ -124,14 +124,14 @@ type taped struct {
 	tape *flow.Tape
 }
 
-func newLab(num int, run *scenarios.Run, rec reports.Recorder) (*lab, error) {
+func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab, error) {
 	c := run.Cell
 	l := &lab{rep: run, rec: rec, num: num, shared: -1, streams: map[string]*rand.PCG{}, started: time.Now()}
 	n := 0
 	for i := range c.Setup.Services {
 		n += c.Setup.Services[i].Replicas()
 	}
-	l.eng = New(Config{Pending: 2*n + 1024, Seed: run.Seed})
+	l.eng = New(Config{Pending: n + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: heap})
 	l.register()
 	for i := range c.Setup.Services {
 		if err := l.addService(i); err != nil {
@@ -145,6 +145,14 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder) (*lab, error) {
 	l.col = rec.Begin(num, l.setup())
 	l.addFaults()
 	return l, nil
+}
+
+// gap is the time between two requests at a rate per second.
+func gap(rate float64) Time {
+	if !(rate > 0) {
+		return 0
+	}
+	return Time(min(1e9/rate, 1e15))
 }
 
 // setup tells the recorder what to expect.

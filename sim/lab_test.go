@@ -29,6 +29,7 @@ type spec struct {
 	from     int // first seed
 	edit     func(c *scenarios.Cell)
 	spec     gpu.Spec
+	heap     bool // all events in one heap
 }
 
 const second = float64(time.Second)
@@ -99,7 +100,7 @@ func (s spec) simulate(t testing.TB) *keep {
 	for i := range max(s.seeds, 1) {
 		runs = append(runs, scenarios.Run{Cell: c, Rep: i, Seed: chance.RunSeed(1, s.from+i)})
 	}
-	require.NoError(t, Host{}.Run(context.Background(), runs, k))
+	require.NoError(t, Host{heap: s.heap}.Run(context.Background(), runs, k))
 	require.Equal(t, len(runs), k.done)
 	return k
 }

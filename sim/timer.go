@@ -73,17 +73,8 @@ func (e *Engine) drop(s *timerSlot) {
 
 // sweep takes the ignored events out of the agenda.
 func (e *Engine) sweep() {
-	live := e.agenda.h[top:top]
-	for _, ev := range e.agenda.h[top : top+e.agenda.n] {
-		if HandlerID(ev.key) != 0 || e.timers.live(ev) {
-			live = append(live, ev)
-		}
-	}
-	n := len(live)
-	e.timers.dead, e.agenda.n = 0, 0
-	for i := range n {
-		e.agenda.push(e.agenda.h[top+i])
-	}
+	e.agenda.keep(func(ev event) bool { return HandlerID(ev.key) != 0 || e.timers.live(ev) })
+	e.timers.dead = 0
 }
 
 // Cancel disarms a timer and tells whether it was armed.
