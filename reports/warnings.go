@@ -33,6 +33,7 @@ func WarningCodes() []WarningCode {
 		{"warmup-short", "The warm-up is shorter than the system needs to settle."},
 		{"autocorrelated", "Neighbouring sections of a single run resemble each other, so its interval is too narrow. Gates on it cannot pass."},
 		{"unstable", "Latency and backlog grow through the run: the values describe the length of the run, not the system. Latency gates are inconclusive unless `allow_overload: true`."},
+		{"not-monotone", "`capacity` found the rule missed at one setting and met at a harder one: there may be several thresholds, of which one is shown."},
 		{"near-critical", "One sign of instability: intervals are unreliable this close to capacity."},
 		{"extrapolated", "A latency model was used beyond the points it was measured at."},
 		{"closed-loop", "Arrivals wait for completions, so a slow system is asked less: latency is not comparable with open-loop runs."},

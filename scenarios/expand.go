@@ -47,6 +47,19 @@ func (c *Cell) scale(w *workloads.Compiled) {
 	}
 }
 
+// AtRate is the cell with arrivals at another rate per second, whatever the scenario
+// says of loads and rates. Its load is nil where Capacity is not known.
+func (c *Cell) AtRate(rate float64) *Cell {
+	out := *c
+	out.RateRPS, out.Load, out.TimeScale = rate, nil, nil
+	if full := Capacity(c.Setup); full > 0 {
+		load := rate / full
+		out.Load = &load
+	}
+	out.scale(c.Setup.Workload)
+	return &out
+}
+
 // Capacity is the arrival rate per second at which the fullest service of the
 // configured, fault-free fleet would have load 1.
 func Capacity(s *Setup) float64 {

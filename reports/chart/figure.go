@@ -11,6 +11,7 @@ const (
 	KindTail     Kind = "tail"
 	KindTimeline Kind = "timeline"
 	KindQQ       Kind = "qq"
+	KindCapacity Kind = "capacity"
 )
 
 // Figure is a drawn chart with everything a page needs around it.

@@ -95,8 +95,30 @@ func sampleQQ(n int, calibrated bool) QQInput {
 	return in
 }
 
+// sampleCapacity is n policies, the second of which always meets the rule and the
+// third never.
+func sampleCapacity(n int) CapacityInput {
+	in := CapacityInput{Origin: sampleOrigin, Rule: "p99 < 600ms", Metric: "P99", Limit: 600, Unit: "ms", Setting: "offered load", Share: true}
+	for i := range n {
+		at := 0.95 - 0.06*float64(i%6) - 0.003*float64(i)
+		r := CapacityLine{Label: sampleNames[i%len(sampleNames)], At: Value{V: ptr(at), CI: &[2]float64{at - 0.02, at + 0.015}}}
+		for _, x := range []float64{-0.3, -0.1, -0.02, -0.01, 0, 0.015, 0.04} {
+			v := 600 * math.Exp(4*x)
+			r.X, r.Y = append(r.X, at+x), append(r.Y, Value{V: ptr(v), CI: &[2]float64{v * 0.94, v * 1.06}})
+		}
+		switch i {
+		case 1:
+			r.At, r.Note, r.All = Value{}, "≥99.5%", true
+		case 2:
+			r.At, r.Note = Value{}, "never met"
+		}
+		in.Rows = append(in.Rows, r)
+	}
+	return in
+}
+
 // gallery is every chart at one size.
 func gallery(n, loads int, th Theme) []Figure {
 	p := sampleP99(n, loads)
-	return []Figure{P99vsLoad(p, th), Matrix(p, th), CCDF(sampleCCDF(n), th), Tail(sampleTail(n), th), Timeline(sampleTimeline(min(n, 12), 50), th), QQ(sampleQQ(n, loads%2 == 0), th)}
+	return []Figure{P99vsLoad(p, th), Matrix(p, th), CCDF(sampleCCDF(n), th), Tail(sampleTail(n), th), Timeline(sampleTimeline(min(n, 12), 50), th), QQ(sampleQQ(n, loads%2 == 0), th), Capacity(sampleCapacity(n), th)}
 }

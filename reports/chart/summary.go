@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -119,4 +120,62 @@ func StepsText(steps []reports.SlowStep) string {
 		parts = append(parts, p)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// CapacityOf collects what a search for capacities found.
+func CapacityOf(c *reports.Capacity) CapacityInput {
+	in := CapacityInput{Rule: c.SLO, Limit: c.Limit, Unit: c.Unit, Setting: c.Vary, Fewer: c.Easiest > c.Hardest,
+		Origin: Origin{Scenario: c.Scenario, Host: c.Host, Seed: c.Seed}}
+	if c.Git != nil {
+		in.Commit = c.Git.Commit
+	}
+	if in.Metric, _, _ = strings.Cut(c.SLO, " "); strings.HasPrefix(in.Metric, "p9") || strings.HasPrefix(in.Metric, "p5") {
+		in.Metric = "P" + in.Metric[1:]
+	}
+	if c.Vary == reports.VaryLoad {
+		in.Setting, in.Share = "offered load", true
+	}
+	for _, r := range c.Policies {
+		l := CapacityLine{Label: Label(reports.Cell{Policy: r.Policy, Axes: r.Axes}), At: valueOf(r.Capacity, r.CI), Note: CapacityNote(r.Outcome), All: r.Outcome == reports.CapacityAlways}
+		if l.All {
+			l.Note = "≥" + in.place(c.Hardest)
+			if in.Fewer {
+				l.Note = "≤" + in.place(c.Hardest)
+			}
+		}
+		for _, p := range decisive(r.Points) {
+			l.X, l.Y = append(l.X, p.At), append(l.Y, valueOf(p.Value, p.CI))
+			in.Seeds = max(in.Seeds, p.Seeds)
+		}
+		in.Rows = append(in.Rows, l)
+	}
+	return in
+}
+
+// decisive leaves out what was measured with fewer seeds among settings measured with
+// more: the curve would jump between the two.
+func decisive(points []reports.CapacityPoint) []reports.CapacityPoint {
+	most, lo, hi := 0, math.Inf(1), math.Inf(-1)
+	for _, p := range points {
+		most = max(most, p.Seeds)
+	}
+	for _, p := range points {
+		if p.Seeds == most {
+			lo, hi = min(lo, p.At), max(hi, p.At)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(points), func(p reports.CapacityPoint) bool {
+		return p.Seeds < most && p.At > lo && p.At < hi
+	})
+}
+
+// CapacityNote says an outcome that has no number.
+func CapacityNote(outcome string) string {
+	switch outcome {
+	case reports.CapacityNever:
+		return "never met"
+	case reports.CapacityAlways:
+		return "always met"
+	}
+	return "not settled"
 }

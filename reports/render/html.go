@@ -36,7 +36,10 @@ type page struct {
 	Interrupted        bool
 	Style, Script, Raw template.HTML
 	Gates, Results     *htmlTable
+	ResultsTitle       string
+	Says               []string // sentences below the results
 	Cells, Groups      *htmlTable
+	CellsTitle         string
 	Slowest            *htmlTable
 	Charts             []htmlFigure
 	Tail, Timeline     *htmlFigure
@@ -71,29 +74,19 @@ func writePage(w io.Writer, s *reports.Summary, o Options, both *htmlBoth) error
 	if err != nil {
 		return err
 	}
-	css := pageStyle()
-	p := page{
-		Name: s.Scenario, Verdict: verdictWord(s), Class: string(s.Verdict), Mark: "", Tally: tallyGates(s),
-		Size: v.size(), How: v.how(), Interrupted: !s.Complete && len(s.Cells) > 0,
-		Policy: "default-src 'none'; style-src " + hash(css) + "; script-src " + hash(pageJS) +
-			"; base-uri 'none'; form-action 'none'",
-		Style:   template.HTML("<style>" + css + "</style>"),
-		Script:  template.HTML("<script>" + pageJS + "</script>"),
-		Raw:     template.HTML(`<script type="application/json" id="summary">` + raw + "</script>"),
-		RawNote: note, Again: o.AgainCommand, Facts: facts(s),
-		Gates: gateTable(s), Results: resultTable(v), Cells: cellTable(v),
-		Groups: groupTable(v), Slowest: slowestTable(v), Both: both,
-	}
-	if p.Name == "" {
-		p.Name = "(no name)"
+	p := newPage(s, o)
+	p.Verdict, p.Class, p.Tally = verdictWord(s), string(s.Verdict), tallyGates(s)
+	p.Size, p.How, p.Interrupted = v.size(), v.how(), !s.Complete && len(s.Cells) > 0
+	p.Raw, p.RawNote = rawScript("summary", raw), note
+	p.Gates, p.Results, p.Cells = gateTable(s), resultTable(v), cellTable(v)
+	p.Groups, p.Slowest, p.Both = groupTable(v), slowestTable(v), both
+	if both != nil {
+		p.ResultsTitle = "Results, measured live"
 	}
 	if len(s.Gates) > 0 {
 		p.Mark = mark(s.Verdict)
 	} else {
 		p.Tally = "No gates."
-	}
-	for _, n := range notes(s) {
-		p.Warnings = append(p.Warnings, htmlNote{n.code, n.text})
 	}
 	for i, f := range Figures(s, o, chart.Light()) {
 		h := figureOf(f, i)
@@ -110,12 +103,40 @@ func writePage(w io.Writer, s *reports.Summary, o Options, both *htmlBoth) error
 			p.Charts = append(p.Charts, h)
 		}
 	}
+	return p.write(w)
+}
+
+// newPage is a page with what every kind has: style, script, origin and warnings.
+func newPage(s *reports.Summary, o Options) page {
+	css := pageStyle()
+	p := page{
+		Name: s.Scenario, ResultsTitle: "Results", CellsTitle: "every cell",
+		Policy: "default-src 'none'; style-src " + hash(css) + "; script-src " + hash(pageJS) +
+			"; base-uri 'none'; form-action 'none'",
+		Style: template.HTML("<style>" + css + "</style>"), Script: template.HTML("<script>" + pageJS + "</script>"),
+		Again: o.AgainCommand, Facts: facts(s),
+	}
+	if p.Name == "" {
+		p.Name = "(no name)"
+	}
+	for _, n := range notes(s) {
+		p.Warnings = append(p.Warnings, htmlNote{n.code, n.text})
+	}
+	return p
+}
+
+// rawScript is a document as JSON inside the page, as data that nothing runs.
+func rawScript(id, raw string) template.HTML {
+	return template.HTML(`<script type="application/json" id="` + id + `">` + raw + "</script>")
+}
+
+func (p page) write(w io.Writer) error {
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, p); err != nil {
 		return fmt.Errorf("writing the report page: %w", err)
 	}
 	// A label may hold control characters, which HTML may not.
-	_, err = w.Write(bytes.Map(func(r rune) rune {
+	_, err := w.Write(bytes.Map(func(r rune) rune {
 		if r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
@@ -196,8 +217,13 @@ func rawSummary(s *reports.Summary) (raw, note string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	// In JSON these three stand in strings only, and may be written as escapes there.
-	return strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(strings.TrimSpace(string(b))), note, nil
+	return inScript(b), note, nil
+}
+
+// inScript makes JSON safe inside a script element: in JSON these three stand in
+// strings only, and may be written as escapes there.
+func inScript(b []byte) string {
+	return strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(strings.TrimSpace(string(b)))
 }
 
 // facts are what a stranger needs to repeat the run.

@@ -236,13 +236,18 @@ func (t *terminal) grid(head []string, rows [][]string, left ...int) error {
 	if err := table.Render(); err != nil {
 		return fmt.Errorf("table of results: %w", err)
 	}
-	for _, l := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
-		if strings.HasPrefix(l, rule(t.o.ASCII)) { // the rule ends with the last column
+	t.ruled(b.String())
+	return nil
+}
+
+// ruled writes a rendered table; the rule below its header ends with the last column.
+func (t *terminal) ruled(table string) {
+	for _, l := range strings.Split(strings.TrimRight(table, "\n"), "\n") {
+		if strings.HasPrefix(l, rule(t.o.ASCII)) {
 			l = strings.TrimSuffix(l, strings.Repeat(rule(t.o.ASCII), 2))
 		}
 		t.line(l)
 	}
-	return nil
 }
 
 // rule is the character of the line below the header.

@@ -15,6 +15,7 @@ type grammar struct {
 	List      listCmd      `cmd:"" help:"List policies, scenarios, GPUs, workloads, metrics or formats."`
 	Explain   explainCmd   `cmd:"" help:"Say what a policy, scenario, metric, GPU, outcome, warning or exit code is."`
 	Report    reportCmd    `cmd:"" help:"Redraw saved runs; nothing is run again."`
+	Capacity  capacityCmd  `cmd:"" help:"Find the highest load, or the fewest replicas, at which each policy meets a rule."`
 	Replay    replayCmd    `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
 	Calibrate calibrateCmd `cmd:"" help:"Measure what live requests cost beside their servers; writes a profile."`
 	Emulate   emulateCmd   `cmd:"" help:"Serve emulated GPU backends until interrupted."`
@@ -84,5 +85,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "compare", "list", "explain", "report", "replay", "calibrate", "emulate", "proxy", "workload", "version"}
+	return []string{"run", "check", "compare", "list", "explain", "report", "capacity", "replay", "calibrate", "emulate", "proxy", "workload", "version"}
 }

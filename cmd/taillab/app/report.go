@@ -28,6 +28,11 @@ func (c *reportCmd) run(s *session) int {
 	if err := cmp.Or(err, errAt); err != nil {
 		return s.fail(exitUsage, "", "%v", err)
 	}
+	if len(c.Run) == 1 {
+		if _, err := os.Stat(filepath.Join(c.Run[0], capacityFile)); err == nil {
+			return s.reportCapacity(c.Run[0], outs)
+		}
+	}
 	var runs []*savedRun
 	for _, dir := range c.Run {
 		r, err := openSaved(dir)
@@ -141,4 +146,21 @@ func (r *savedRun) again() string {
 		parts[i] = quote(parts[i])
 	}
 	return strings.Join(parts, " ")
+}
+
+// reportCapacity draws the answer of a capacity search again.
+func (s *session) reportCapacity(dir string, outs []output) int {
+	data, err := os.ReadFile(filepath.Join(dir, capacityFile))
+	var doc reports.Capacity
+	if err == nil {
+		doc, err = reports.ReadCapacity(data)
+	}
+	if err != nil {
+		return s.fail(exitUsage, "", "%s: %v", filepath.Join(dir, capacityFile), err)
+	}
+	o := render.Options{Width: s.width(s.Stdout), Color: s.stdoutColor(), ASCII: s.asciiOnly(), ReportPath: filepath.Join(dir, "index.html")}
+	if err := s.writeDoc(capacityDoc{&doc}, outs, o); err != nil {
+		return s.fail(exitBroken, "", "%v", err)
+	}
+	return exitOK
 }

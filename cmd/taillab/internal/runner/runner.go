@@ -97,6 +97,22 @@ func Do(ctx context.Context, h Host, p *scenarios.Plan, opt Options) *Result {
 	return c.result()
 }
 
+// DoRuns carries out runs as they are: no warm-up is sought and no seed added. One that
+// breaks is kept with its error and the others go on; when ctx ends, runs under way are
+// dropped and finished ones kept.
+func DoRuns(ctx context.Context, h Host, runs []scenarios.Run, opt Options) *Result {
+	c := &campaign{ctx: ctx, host: h, opt: opt}
+	for _, r := range runs {
+		c.res.Runs = append(c.res.Runs, Run{Run: r})
+	}
+	c.execute(c.res.Runs, opt.Progress)
+	c.res.Complete = ctx.Err() == nil
+	for i := range c.res.Runs {
+		c.res.Complete = c.res.Complete && c.res.Runs[i].Collector != nil
+	}
+	return &c.res
+}
+
 // execute runs a batch, several at a time, each in its place.
 func (c *campaign) execute(batch []Run, progress func(float64)) {
 	jobs := c.opt.Jobs
