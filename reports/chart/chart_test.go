@@ -38,6 +38,7 @@ func TestSVGGolden(t *testing.T) {
 		"tail":     Tail(sampleTail(3), Dark()),
 		"timeline": Timeline(sampleTimeline(2, 30), Light()),
 		"qq":       QQ(sampleQQ(3, true), Light()),
+		"forest":   Forest(sampleForest(5), Light()),
 		"capacity": Capacity(sampleCapacity(4), Light()),
 	}
 	for name, f := range figures {
@@ -175,6 +176,7 @@ func TestNothingToDraw(t *testing.T) {
 		CCDF(CCDFInput{Series: []CCDFSeries{{Label: "a", X: []float64{1, 2}, Y: []float64{nan}, N: 5}}}, Light()),
 		Tail(TailInput{Bars: []TailBar{{Label: "a"}}}, Light()),
 		Timeline(TimelineInput{Panels: []Panel{{Series: []Series{{X: []float64{nan}, Y: []float64{1}}}}}}, Light()),
+		Forest(ForestInput{}, Light()), Forest(ForestInput{Rows: []ForestRow{{Label: "a", Change: Value{V: &nan}}}}, Light()),
 		Capacity(CapacityInput{}, Light()), Capacity(CapacityInput{Rows: []CapacityLine{{Label: "a", X: []float64{nan}, Y: []Value{{}}}}}, Light()),
 		QQ(QQInput{}, Light()), QQ(QQInput{Series: []QQSeries{{Label: "a", P: []float64{0.5}, Live: []float64{nan}, Sim: []float64{1}, N: 100}}}, Light()),
 		QQ(QQInput{Series: []QQSeries{{Label: "a", P: []float64{0.5}, Live: []float64{1}, Sim: []float64{1}, N: 10}}}, Light()),
@@ -200,6 +202,7 @@ func TestAnyNumbers(t *testing.T) {
 			in.X = append(in.X, float64(k+1)*0.2)
 		}
 		tails, bars, panel, qq := CCDFInput{}, TailInput{}, Panel{}, QQInput{}
+		changes := ForestInput{}
 		limits := CapacityInput{Limit: number.Draw(t, "limit"), Share: rapid.Bool().Draw(t, "share"), Fewer: rapid.Bool().Draw(t, "fewer")}
 		for range n {
 			label := rapid.String().Draw(t, "label")
@@ -218,9 +221,11 @@ func TestAnyNumbers(t *testing.T) {
 			panel.Series = append(panel.Series, Series{Label: label, X: xs, Y: ys})
 			limits.Rows = append(limits.Rows, CapacityLine{Label: label, At: Value{V: ptr(number.Draw(t, "at")), CI: &[2]float64{number.Draw(t, "from"), number.Draw(t, "to")}},
 				X: xs, Y: slices.Repeat([]Value{{V: ptr(number.Draw(t, "value"))}}, len(xs))})
+			changes.Rows = append(changes.Rows, ForestRow{Label: label, Limit: ptr(number.Draw(t, "allowed")), Word: rapid.SampledFrom([]string{"", "pass", "fail", "~", "worse"}).Draw(t, "word"),
+				Change: Value{V: ptr(number.Draw(t, "change")), CI: &[2]float64{number.Draw(t, "low"), number.Draw(t, "high")}}})
 			qq.Series = append(qq.Series, QQSeries{Label: label, P: []float64{0.5, 0.9, 0.99}, Live: xs, Sim: ys, Calibrated: xs, Error: ptr(number.Draw(t, "error"))})
 		}
-		for _, f := range []Figure{P99vsLoad(in, Light()), Matrix(in, Dark()), CCDF(tails, Light()), Tail(bars, Light()), Timeline(TimelineInput{Panels: []Panel{panel}}, Light()), QQ(qq, Light()), Capacity(limits, Light())} {
+		for _, f := range []Figure{P99vsLoad(in, Light()), Matrix(in, Dark()), CCDF(tails, Light()), Tail(bars, Light()), Timeline(TimelineInput{Panels: []Panel{panel}}, Light()), QQ(qq, Light()), Capacity(limits, Light()), Forest(changes, Light())} {
 			wellFormed(t, f.SVG())
 			for _, o := range f.scene.ops {
 				for _, p := range o.path {

@@ -11,6 +11,7 @@ const (
 	KindTail     Kind = "tail"
 	KindTimeline Kind = "timeline"
 	KindQQ       Kind = "qq"
+	KindForest   Kind = "changes"
 	KindCapacity Kind = "capacity"
 )
 

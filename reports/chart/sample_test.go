@@ -117,8 +117,22 @@ func sampleCapacity(n int) CapacityInput {
 	return in
 }
 
+// sampleForest is n gates of every verdict, one in five without a number.
+func sampleForest(n int) ForestInput {
+	in := ForestInput{Origin: sampleOrigin, Of: "Change against the reference of each gate"}
+	for i := range n {
+		r := ForestRow{Label: "p99(" + sampleNames[i%len(sampleNames)] + ") < 1.1 * p99(p2c) at load 0.85", Limit: ptr(0.1), Word: []string{"pass", "fail", "inconclusive", "pass"}[i%4], Above: i%4 == 3}
+		v := []float64{-0.3, 0.47, 0.08, 1.9}[i%4] + 0.01*float64(i)
+		if i%5 != 4 {
+			r.Change = Value{V: ptr(v), CI: &[2]float64{v - 0.07, v + 0.09}}
+		}
+		in.Rows = append(in.Rows, r)
+	}
+	return in
+}
+
 // gallery is every chart at one size.
 func gallery(n, loads int, th Theme) []Figure {
 	p := sampleP99(n, loads)
-	return []Figure{P99vsLoad(p, th), Matrix(p, th), CCDF(sampleCCDF(n), th), Tail(sampleTail(n), th), Timeline(sampleTimeline(min(n, 12), 50), th), QQ(sampleQQ(n, loads%2 == 0), th), Capacity(sampleCapacity(n), th)}
+	return []Figure{P99vsLoad(p, th), Matrix(p, th), CCDF(sampleCCDF(n), th), Tail(sampleTail(n), th), Timeline(sampleTimeline(min(n, 12), 50), th), QQ(sampleQQ(n, loads%2 == 0), th), Capacity(sampleCapacity(n), th), Forest(sampleForest(n+loads), th)}
 }

@@ -99,6 +99,24 @@ func changeText(g reports.Gate) string {
 	return join(fmt.Sprintf("%s against %s of %s", quantity(*g.Value, g.Unit), quantity(ref, g.Unit), name), c)
 }
 
+// forestOf collects the gates that have a change: against a policy, a baseline or a
+// constant. The limit is relative to what the change is relative to.
+func forestOf(s *reports.Summary) chart.ForestInput {
+	in := chart.ForestInput{Origin: chart.OriginOf(s), Of: "Change against the reference of each gate, with its interval; the shaded side is allowed"}
+	for _, g := range s.Gates {
+		r := chart.ForestRow{Label: gateName(g), Word: string(g.Verdict), Above: strings.Contains(g.Expr, ">"), Change: chart.Value{V: g.Change}}
+		if g.ChangeCI != nil {
+			r.Change.CI = &[2]float64{g.ChangeCI[0], g.ChangeCI[1]}
+		}
+		if g.Change != nil && g.Value != nil && g.Limit != nil && *g.Value != 0 {
+			limit := *g.Limit/(*g.Value/(1+*g.Change)) - 1
+			r.Limit = &limit
+		}
+		in.Rows = append(in.Rows, r)
+	}
+	return in
+}
+
 func moreText(n int) string {
 	if n == 1 {
 		return "1 more seed would settle it"

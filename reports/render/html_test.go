@@ -112,7 +112,7 @@ func TestPageOrder(t *testing.T) {
 	page := string(pageOf(t, s, withCharts(4)))
 	at := -1
 	for _, mark := range []string{
-		`class="verdict fail"`, `id="gates"`, `id="results"`, `id="charts"`, `-p99-vs-load"`, `-ccdf"`, `-matrix"`, `id="why"`,
+		`class="verdict fail"`, `id="gates"`, `id="results"`, `id="charts"`, `-p99-vs-load"`, `-ccdf"`, `-matrix"`, `-changes"`, `id="why"`,
 		`id="groups"`, `id="timeline"`, `id="slowest"`, `id="warnings"`, `id="repeat"`, "taillab run wechat-jiq --seed 42", "4f2a9c1d77aa", `id="summary"`,
 	} {
 		i := strings.Index(page[at+1:], mark)
@@ -158,7 +158,7 @@ func TestFigures(t *testing.T) {
 		}
 		return out
 	}
-	require.Equal(t, []chart.Kind{chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindTail, chart.KindTimeline}, kinds(sample(2, loads...), withCharts(2)))
+	require.Equal(t, []chart.Kind{chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindForest, chart.KindTail, chart.KindTimeline}, kinds(withGates(sample(2, loads...)), withCharts(2)))
 	require.Equal(t, []chart.Kind{chart.KindP99, chart.KindTail}, kinds(sample(1, 0.5), Options{}), "one policy has nothing to be compared with")
 	require.Empty(t, kinds(&reports.Summary{}, Options{}))
 }

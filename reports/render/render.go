@@ -68,12 +68,13 @@ func Figures(s *reports.Summary, o Options, theme chart.Theme) []chart.Figure {
 			add(chart.Matrix(in, theme))
 		}
 		add(chart.Tail(chart.TailOf(s, newView(s, o).at), theme))
+		add(chart.Forest(forestOf(s), theme))
 	}
 	for _, f := range o.Charts {
 		add(f)
 	}
 	var out []chart.Figure
-	for _, k := range []chart.Kind{chart.KindQQ, chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindTail, chart.KindTimeline} {
+	for _, k := range []chart.Kind{chart.KindQQ, chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindForest, chart.KindTail, chart.KindTimeline} {
 		if f, ok := byKind[k]; ok {
 			out = append(out, f)
 		}
