@@ -50,14 +50,24 @@ func (c *comparing) gates() ([]Gate, error) {
 	out := c.judging.all(placed)
 	if c.opt.Tolerance > 0 {
 		c.judging.checkTolerance(c.opt.Tolerance, fmt.Sprintf("--tolerance %s%%", number(c.opt.Tolerance)))
+		asked := len(out)
 		for _, p := range c.pairs {
-			out = append(out, c.judging.gate(PlacedGate{Expr: toleranceGate(p[1], c.opt.Tolerance)}, p[1], -1))
+			g := c.judging.gate(PlacedGate{Expr: toleranceGate(p[1], c.opt.Tolerance)}, p[1], -1)
+			if !slices.ContainsFunc(out[:asked], func(o Gate) bool { return sameQuestion(&o, &g) }) {
+				out = append(out, g)
+			}
 		}
 	}
 	if c.opt.Holm {
 		holmGates(out, c.opt.Confidence)
 	}
 	return out, nil
+}
+
+// sameQuestion says whether a gate of the scenario is what the tolerance asks, too.
+func sameQuestion(a, b *Gate) bool {
+	withoutPlace := func(expr string) string { expr, _, _ = strings.Cut(expr, " at "); return expr }
+	return withoutPlace(a.Expr) == withoutPlace(b.Expr) && placeKey(a.Policy, a.Load, a.Axes) == placeKey(b.Policy, b.Load, b.Axes)
 }
 
 // toleranceGate is `p99(POLICY) within X% of baseline` at the place of one cell.

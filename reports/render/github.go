@@ -82,6 +82,16 @@ var (
 	commandValue = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 )
 
+// visible makes control characters harmless in a log that interprets them.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�"))
+}
+
 // Command is a workflow command of GitHub Actions: kind error, warning or notice,
 // and properties as names and values in turn.
 func Command(kind, text string, properties ...string) string {
@@ -92,7 +102,7 @@ func Command(kind, text string, properties ...string) string {
 		if i == 0 {
 			sep = " "
 		}
-		b.WriteString(sep + properties[i] + "=" + commandValue.Replace(strings.ToValidUTF8(properties[i+1], "�")))
+		b.WriteString(sep + properties[i] + "=" + commandValue.Replace(visible(properties[i+1])))
 	}
-	return b.String() + "::" + commandText.Replace(strings.ToValidUTF8(text, "�"))
+	return b.String() + "::" + commandText.Replace(visible(text))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"flag"
 	"fmt"
@@ -334,6 +335,8 @@ func TestWriteErrors(t *testing.T) {
 	require.Error(t, JSON(brokenPipe{}, s))
 	require.Error(t, CSV(brokenPipe{}, s))
 	require.Error(t, HTML(brokenPipe{}, s, Options{}))
+	require.Error(t, JUnit(brokenPipe{}, s, Options{}))
+	require.Error(t, GitHub(brokenPipe{}, s, Options{}))
 }
 
 // A label comes from a file of the user's: no format may break on one.
@@ -354,6 +357,17 @@ func FuzzLabels(f *testing.F) {
 		require.True(t, json.Valid(b.Bytes()))
 		b.Reset()
 		require.NoError(t, CSV(&b, s))
+		b.Reset()
+		require.NoError(t, JUnit(&b, s, Options{}))
+		var root element
+		require.NoError(t, xml.Unmarshal(b.Bytes(), &root))
+		checkJUnit(t, root)
+		b.Reset()
+		require.NoError(t, GitHub(&b, s, Options{File: label}))
+		for _, l := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
+			require.True(t, strings.HasPrefix(l, "::"), "%q", l)
+			require.NotContains(t, l, "\r")
+		}
 		b.Reset()
 		require.NoError(t, HTML(&b, s, Options{}))
 		checkPage(t, b.Bytes())

@@ -55,7 +55,7 @@ func (t *terminal) line(s string) {
 
 // asciiFor are the characters of ours that ASCII can imitate.
 var asciiFor = strings.NewReplacer("−", "-", "±", "+/-", "µ", "u", "…", "..", "×", "x", "–", "-", "·", "-",
-	"─", "-", "≥", ">=", "≤", "<=", "’", "'", "τ", "tau")
+	"─", "-", "≥", ">=", "≤", "<=", "’", "'", "τ", "tau", "→", "->")
 
 // asciiMarks are the signs of the verdicts in ASCII; there the words are clearer.
 var asciiMarks = map[reports.Verdict]string{
