@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"taillab/policies"
 	"taillab/policies/balance"
 	"taillab/policies/flow"
@@ -34,9 +36,13 @@ func (l *lab) send(k int, a *flow.Action) {
 	now := l.now()
 	r := l.fronts[k].slots[a.Slot]
 	i := l.newAttempt()
-	l.atts[i] = attempt{req: r, older: l.reqs[r].first, front: uint32(k), gen: l.fronts[k].gen, slot: a.Slot,
-		ref: a.Ref, sent: now, reached: now, finished: now, svc: a.Service, n: a.N, first: -1}
-	l.reqs[r].first = i + 1
+	t, q := &l.atts[i], &l.reqs[r]
+	t.sent, t.reached, t.finished, t.first = now, now, now, -1
+	t.ended, t.queue, t.batch, t.service = 0, 0, 0, 0
+	t.req, t.older, t.front, t.gen, t.slot = r, q.first, uint32(k), l.fronts[k].gen, a.Slot
+	t.ref, t.svc, t.n, t.outcome = a.Ref, a.Service, a.N, policies.OK
+	t.inside, t.over, t.gone = false, false, false
+	q.first = i + 1
 	s := &l.svcs[a.Service]
 	s.sent++
 	if s.truth != nil {
@@ -47,7 +53,7 @@ func (l *lab) send(k int, a *flow.Action) {
 		if s.truth != nil {
 			s.truth.transit(a.Ref.ID, -1)
 		}
-		l.atts[i].outcome = policies.Lost
+		t.outcome = policies.Lost
 		l.eng.Schedule(At(now+d+s.response.delay()), l.id.respond, uint64(i))
 		return
 	}
@@ -81,12 +87,13 @@ func (l *lab) deliver(i uint32) {
 	}
 	q := &l.reqs[a.req]
 	a.inside = true
-	s.inside++
-	factor := s.factor(r, q)
-	it := gpu.Item{ID: i, Demand: q.demand, Input: q.input, Output: q.output, Deadline: q.deadline,
-		Class: q.class, Priority: q.priority, Factor: factor}
+	it := &l.item
+	it.ID, it.Demand, it.Input, it.Output, it.Deadline = i, q.demand, q.input, q.output, q.deadline
+	it.Class, it.Priority, it.Factor = q.class, q.priority, l.factor(s, r, a.req)
 	due := s.pool.Accept(now, r, it, &l.ev)
-	s.truth.accept(r, q)
+	if s.truth != nil {
+		s.truth.accept(r, l.work(s, r, a.req))
+	}
 	if s.half != nil && s.half.Wants(balance.ReplicaAccepted) {
 		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: a.front, Req: q.id})
 	}
@@ -112,12 +119,18 @@ func (l *lab) passed(i uint32) {
 	}
 }
 
-// factor is the request's noise under the model of replica r.
-func (s *service) factor(r uint32, q *request) float64 {
+// factor is the noise of request i under the model of replica r.
+func (l *lab) factor(s *service, r, i uint32) float64 {
 	if !s.noisy {
 		return 1
 	}
-	return s.pool.Model(r).RequestFactor(q.z, q.u)
+	n := &l.noise[i]
+	return s.pool.Model(r).RequestFactor(n.z, n.u)
+}
+
+// work is what request i asks of replica r at speed 1.
+func (l *lab) work(s *service, r, i uint32) time.Duration {
+	return time.Duration(float64(l.reqs[i].demand) * l.factor(s, r, i))
 }
 
 // fail answers an attempt without serving it.
@@ -144,12 +157,11 @@ func (l *lab) arm(svc int, r uint32, due gpu.Due) {
 	l.eng.Schedule(At(due.At), h, uint64(svc)<<32|uint64(r))
 }
 
-// settle is an instant at which work ends in a replica.
-func (l *lab) settle(arg uint64) { l.advance(arg, false) }
-
 // expire is an instant at which a delay ends in a replica.
 func (l *lab) expire(arg uint64) { l.advance(arg, true) }
 
+// advance is an instant at which something happens in a replica: work or, as timer
+// says, a delay ends.
 func (l *lab) advance(arg uint64, timer bool) {
 	svc, r := int(arg>>32), uint32(arg)
 	s, now := &l.svcs[svc], l.now()
@@ -175,8 +187,6 @@ func (l *lab) happened(svc int, r uint32) {
 		a := &l.atts[e.ID]
 		switch e.Kind {
 		case gpu.Began:
-			s.running++
-			a.began = true
 			if s.half != nil && s.half.Wants(balance.ReplicaBegan) {
 				l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaBegan, From: a.front, Req: l.reqs[a.req].id})
 			}
@@ -196,11 +206,9 @@ func (l *lab) happened(svc int, r uint32) {
 func (l *lab) left(svc int, r, i uint32, class policies.Outcome) {
 	a, s := &l.atts[i], &l.svcs[svc]
 	a.inside, a.outcome, a.finished = false, class, l.now()
-	s.inside--
-	if a.began {
-		s.running--
+	if s.truth != nil {
+		s.truth.leave(r, l.work(s, r, a.req))
 	}
-	s.truth.leave(r, &l.reqs[a.req])
 	if s.half != nil && s.half.Wants(balance.ReplicaFinished) && s.state[r].down == 0 {
 		l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: a.front, Req: l.reqs[a.req].id})
 	}

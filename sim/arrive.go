@@ -151,15 +151,21 @@ func (l *lab) arrive(r *workloads.Request) {
 	}
 	i := l.newRequest()
 	q := &l.reqs[i]
-	*q = request{id: r.ID, at: r.At, input: r.Input, output: r.Output, demand: r.Demand, deadline: r.Deadline,
-		front: r.FrontEnd, service: uint16(r.Service), tenant: l.load.tenants[r.Tenant],
-		class: r.Class, priority: r.Priority, measured: measured, open: true}
+	// Field by field: a literal is built aside and copied in wider pieces than it was
+	// written in, which stalls the loads.
+	q.id, q.at, q.demand, q.deadline = r.ID, r.At, r.Demand, r.Deadline
+	q.input, q.output, q.front, q.first = r.Input, r.Output, r.FrontEnd, 0
+	q.gen, q.slot = 0, 0
+	q.service, q.tenant, q.class, q.priority = uint16(r.Service), l.load.tenants[r.Tenant], r.Class, r.Priority
+	q.measured, q.open = measured, true
 	s := &l.svcs[r.Service]
 	if s.noisy { // drawn here, in order of arrival, whatever the policy does
-		q.z, q.u = chance.Normal(&s.noise), chance.Float(&s.noise)
+		l.noise = put(l.noise, i, noise{chance.Normal(&s.noise), chance.Float(&s.noise)})
 	}
-	l.view = policies.Request{ID: r.ID, Key: r.Key, Arrived: r.At, Deadline: r.Deadline, Service: r.Service,
-		Tenant: r.Tenant, Group: r.Group, Model: r.Model, Input: r.Input, Class: r.Class, Priority: r.Priority}
+	v := &l.view
+	v.ID, v.Key, v.Arrived, v.Deadline = r.ID, r.Key, r.At, r.Deadline
+	v.Service, v.Tenant, v.Group, v.Model = r.Service, r.Tenant, r.Group, r.Model
+	v.Input, v.Class, v.Priority, v.Cold = r.Input, r.Class, r.Priority, 0
 	if r.Blocks != nil {
 		l.blocks = put(l.blocks, i, r.Blocks)
 		l.view.Cold = i + 1
@@ -181,7 +187,7 @@ func (l *lab) arrive(r *workloads.Request) {
 			l.lose(i)
 			return
 		}
-		q.extra = d
+		l.extra = put(l.extra, i, d)
 		l.eng.Schedule(At(now+d), l.id.enter, uint64(i))
 		return
 	}

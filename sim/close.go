@@ -53,8 +53,9 @@ func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 	q := &l.reqs[i]
 	now := l.now()
 	rec := &l.record
-	*rec = reports.Record{Request: q.id, Arrived: q.at, Latency: now - q.at, TTFT: -1, TPOT: -1,
-		Replica: reports.NoReplica, Service: q.service, Tenant: q.tenant, Class: q.class, Outcome: uint8(class)}
+	rec.Request, rec.Arrived, rec.Latency, rec.TTFT, rec.TPOT = q.id, q.at, now-q.at, -1, -1
+	rec.Steps, rec.Replica, rec.Attempt = reports.Steps{}, reports.NoReplica, 0
+	rec.Service, rec.Tenant, rec.Class, rec.Outcome = q.service, q.tenant, q.class, uint8(class)
 	for k := q.first; k != 0; k = l.atts[k-1].older {
 		a := &l.atts[k-1]
 		rec.Attempt++
@@ -63,17 +64,21 @@ func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 		}
 		rec.Replica = a.ref.ID
 		if class == policies.OK {
-			l.steps(rec, q, a)
+			l.steps(rec, i, a)
 		}
 	}
 	l.col.Add(rec)
 }
 
 // steps fills in where the latency went: it ends at the first success.
-func (l *lab) steps(rec *reports.Record, q *request, a *attempt) {
+func (l *lab) steps(rec *reports.Record, i uint32, a *attempt) {
+	q, extra := &l.reqs[i], time.Duration(0)
+	if int(q.front) == l.shared {
+		extra = l.extra[i]
+	}
 	rec.Latency = a.ended - q.at
-	rec.Steps = reports.Steps{Held: a.sent - q.at - q.extra, Network: q.extra + a.reached - a.sent + a.ended - a.finished,
-		Queue: a.queue, Batch: a.batch, Service: a.service}
+	rec.Steps.Held, rec.Steps.Network = a.sent-q.at-extra, extra+a.reached-a.sent+a.ended-a.finished
+	rec.Steps.Queue, rec.Steps.Batch, rec.Steps.Service = a.queue, a.batch, a.service
 	if !l.svcs[a.svc].pool.Model(a.ref.ID).Streams() {
 		return
 	}
@@ -148,7 +153,7 @@ func (l *lab) tick() {
 		for k := range l.fronts {
 			open += l.fronts[k].fe.Open()
 		}
-		l.rec.Tick(l.num, reports.TimelineRow{At: l.now(), Service: i, Queued: s.inside - s.running,
+		l.rec.Tick(l.num, reports.TimelineRow{At: l.now(), Service: i, Queued: s.pool.Waiting(),
 			InFlight: s.sent, Held: max(0, open-l.sent()), Replicas: s.up})
 	}
 	if l.eng.next != Never || l.win.open > 0 {

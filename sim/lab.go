@@ -31,6 +31,8 @@ type lab struct {
 	reqs    []request
 	views   []policies.Request // by request: on the way to a shared front end
 	blocks  [][]uint64         // by request: prefix blocks, where a trace has them
+	extra   []time.Duration    // by request: on the way to a shared front end, where there is one
+	noise   []noise            // by request, where a model has noise per request
 	freeReq uint32             // +1
 	atts    []attempt
 	freeAtt uint32 // +1
@@ -40,6 +42,7 @@ type lab struct {
 	view   policies.Request // lent to a front end for one arrival
 	record reports.Record   // lent to the collector for one request
 	msg    balance.Msg      // lent to a replica half for one event
+	item   gpu.Item         // lent to a replica for one arrival
 	out    flow.Actions
 	ev     gpu.Events
 	id     handlers
@@ -70,21 +73,19 @@ type front struct {
 	dice  []*chance.Dice // by service
 }
 
-// request is an open request.
+// request is an open request: what the life of every one needs, one cache line. What
+// few have is in columns of their own: extra, noise, blocks, views.
 type request struct {
 	id       uint64
 	at       time.Duration
-	extra    time.Duration // on the way to a shared front end
-	input    uint32
-	output   uint32
 	demand   time.Duration
 	deadline time.Duration
-	z, u     float64 // its noise, as every replica's model reads it
+	input    uint32
+	output   uint32
 	front    uint32
 	gen      uint32
 	slot     uint32
-	first    uint32 // newest attempt, +1
-	next     uint32 // free list, +1
+	first    uint32 // newest attempt, +1; of a free one the next free, +1
 	service  uint16
 	tenant   uint16 // slot of the report
 	class    uint16
@@ -93,14 +94,11 @@ type request struct {
 	open     bool
 }
 
+// noise is what a request's draws are, as every replica's model reads them.
+type noise struct{ z, u float64 }
+
 // attempt is one send of a request; its index is the number that replicas know.
 type attempt struct {
-	req      uint32
-	older    uint32 // previous attempt of the request, +1
-	front    uint32
-	gen      uint32
-	slot     uint32
-	ref      policies.Ref
 	sent     time.Duration
 	reached  time.Duration // at the replica
 	finished time.Duration // left the replica
@@ -109,11 +107,16 @@ type attempt struct {
 	queue    time.Duration
 	batch    time.Duration
 	service  time.Duration
+	req      uint32
+	older    uint32 // previous attempt of the request, +1; of a free one the next free, +1
+	front    uint32
+	gen      uint32
+	slot     uint32
+	ref      policies.Ref
 	svc      uint16
 	n        uint8
 	outcome  policies.Outcome
 	inside   bool // in the replica
-	began    bool // and out of its queue
 	over     bool
 	gone     bool // its request is closed: free it when it ends
 }
@@ -182,8 +185,8 @@ func (l *lab) register() {
 	e, h := l.eng, &l.id
 	reg := func(c Class, f func(arg uint64)) HandlerID { return e.Register(call(f), c) }
 	h.respond = reg(Completion, func(a uint64) { l.respond(uint32(a)) })
-	h.settle = reg(Completion, l.settle)
-	h.deliver = reg(Message, func(a uint64) { l.deliver(uint32(a)) })
+	h.settle = e.Register((*settler)(l), Completion)
+	h.deliver = e.Register((*deliverer)(l), Message)
 	h.firstByte = reg(Message, func(a uint64) { l.firstByte(uint32(a)) })
 	h.probe = reg(Message, l.posted((*lab).probed))
 	h.reply = reg(Message, l.posted((*lab).replied))
@@ -200,6 +203,19 @@ func (l *lab) register() {
 	h.tick = reg(Timing, func(uint64) { l.tick() })
 	h.cap = reg(Timing, func(uint64) { l.eng.Stop() })
 }
+
+// The handlers of every request's life are the lab under other names: no closure
+// stands between the engine and them.
+type (
+	deliverer lab
+	settler   lab
+)
+
+// Handle implements Handler.
+func (d *deliverer) Handle(_ *Engine, arg uint64) { (*lab)(d).deliver(uint32(arg)) }
+
+// Handle implements Handler.
+func (s *settler) Handle(_ *Engine, arg uint64) { (*lab)(s).advance(arg, false) }
 
 // call adapts a method to Handler.
 type call func(arg uint64)

@@ -13,11 +13,10 @@ type coldBlocks struct{ l *lab }
 // Prefix implements flow.Cold.
 func (c coldBlocks) Prefix(cold uint32) []uint64 { return c.l.blocks[cold-1] }
 
-// newRequest takes a request from the pool.
+// newRequest takes a request from the pool; what it held is still in it.
 func (l *lab) newRequest() uint32 {
 	if i := l.freeReq; i != 0 {
-		l.freeReq = l.reqs[i-1].next
-		l.reqs[i-1] = request{}
+		l.freeReq = l.reqs[i-1].first
 		return i - 1
 	}
 	l.reqs = append(l.reqs, request{})
@@ -26,9 +25,10 @@ func (l *lab) newRequest() uint32 {
 
 func (l *lab) dropRequest(i uint32) {
 	l.reqs[i].open = false
-	l.reqs[i].next, l.freeReq = l.freeReq, i+1
+	l.reqs[i].first, l.freeReq = l.freeReq, i+1
 }
 
+// newAttempt takes an attempt from the pool; what it held is still in it.
 func (l *lab) newAttempt() uint32 {
 	if i := l.freeAtt; i != 0 {
 		l.freeAtt = l.atts[i-1].older

@@ -32,8 +32,8 @@ type service struct {
 
 	request, response, report, probe, membership, ask link
 
-	inside, running, sent, up int
-	passing                   int // requests that the replica at hand answers with an error now
+	sent, up int
+	passing  int // requests that the replica at hand answers with an error now
 }
 
 // condition is what faults have done to a replica.
@@ -112,6 +112,7 @@ func (l *lab) addPolicy(i int) {
 		}
 		s.half = flow.NewReplicas(b, i, c.Setup.FrontEnds.Count, dice, t)
 	}
+	s.pool.SkipBegan = s.half == nil || !s.half.Wants(balance.ReplicaBegan)
 }
 
 // replicaDice makes the streams of a service's replica halves.

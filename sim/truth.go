@@ -34,12 +34,9 @@ func newColumn(s *service) *column {
 	return c
 }
 
-// accept books a request that entered replica r.
-func (c *column) accept(r uint32, q *request) {
-	if c == nil {
-		return
-	}
-	c.work[r] += time.Duration(float64(q.demand) * c.s.factor(r, q))
+// accept books a request that entered replica r, and the work it brought.
+func (c *column) accept(r uint32, work time.Duration) {
+	c.work[r] += work
 	old := c.exact[r]
 	c.exact[r]++
 	for int(old)+2 >= len(c.start) {
@@ -52,11 +49,8 @@ func (c *column) accept(r uint32, q *request) {
 }
 
 // leave books a request that left replica r.
-func (c *column) leave(r uint32, q *request) {
-	if c == nil {
-		return
-	}
-	c.work[r] -= time.Duration(float64(q.demand) * c.s.factor(r, q))
+func (c *column) leave(r uint32, work time.Duration) {
+	c.work[r] -= work
 	old := c.exact[r]
 	c.exact[r]--
 	c.swap(r, c.start[old])

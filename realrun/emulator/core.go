@@ -128,7 +128,7 @@ func (c *core) accept(now time.Duration, q *call, it gpu.Item) {
 	it.ID = q.id
 	c.accepted++
 	c.kv += q.tokens
-	c.due = c.pool.Accept(now, 0, it, &c.ev)
+	c.due = c.pool.Accept(now, 0, &it, &c.ev)
 	c.tell(now, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: q.from, Req: q.req})
 	c.happened(now)
 }

@@ -95,7 +95,7 @@ func TestWorkEndsAtItsInstantHoweverLateTheTimer(t *testing.T) {
 			}
 			demand := time.Duration(rapid.IntRange(1, 9).Draw(t, "demand")) * ms
 			step(now)
-			due = want.Accept(now, 0, gpu.Item{ID: uint32(i), Demand: demand}, &ev)
+			due = want.Accept(now, 0, &gpu.Item{ID: uint32(i), Demand: demand}, &ev)
 			q := &call{done: make(chan struct{})}
 			c.advance(now)
 			c.accept(now, q, gpu.Item{Demand: demand})

@@ -29,8 +29,8 @@ func benchPlain(b *testing.B, replicas int) {
 	it := Item{Demand: 100, Factor: 1}
 	due := make([]Due, replicas)
 	for r := range replicas {
-		p.Accept(0, uint32(r), it, &ev)
-		due[r] = p.Accept(0, uint32(r), it, &ev)
+		p.Accept(0, uint32(r), &it, &ev)
+		due[r] = p.Accept(0, uint32(r), &it, &ev)
 	}
 	dice := rand.NewPCG(1, 2)
 	b.ReportAllocs()
@@ -38,7 +38,7 @@ func benchPlain(b *testing.B, replicas int) {
 		r := uint32(chance.Below(dice, uint64(replicas)))
 		ev.List = ev.List[:0]
 		at := due[r].At
-		p.Accept(at-1, r, it, &ev)
+		p.Accept(at-1, r, &it, &ev)
 		due[r] = p.Settle(at, r, &ev)
 	}
 }
@@ -51,14 +51,14 @@ func BenchmarkTokens(b *testing.B) {
 	var ev Events
 	due := Due{}
 	for i := range uint32(64) {
-		due = p.Accept(0, r, Item{ID: i, Input: 512, Output: 100 + i}, &ev)
+		due = p.Accept(0, r, &Item{ID: i, Input: 512, Output: 100 + i}, &ev)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		ev.List = ev.List[:0]
 		due = p.Settle(due.At, r, &ev)
 		for _, e := range ev.List {
-			due = p.Accept(e.At, r, Item{ID: e.ID, Input: 512, Output: 100 + e.ID&63}, &ev)
+			due = p.Accept(e.At, r, &Item{ID: e.ID, Input: 512, Output: 100 + e.ID&63}, &ev)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func BenchmarkBatch(b *testing.B) {
 	p.SkipBegan = true
 	r := p.Add(model(b, affine(2*ms, ms, 32, 0)), 1, rand.PCG{})
 	var ev Events
-	due := p.Accept(0, r, Item{}, &ev)
+	due := p.Accept(0, r, &Item{}, &ev)
 	now := time.Duration(0)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -78,6 +78,6 @@ func BenchmarkBatch(b *testing.B) {
 			ev.List = ev.List[:0]
 			due = p.Settle(due.At, r, &ev)
 		}
-		due = p.Accept(now, r, Item{}, &ev)
+		due = p.Accept(now, r, &Item{}, &ev)
 	}
 }

@@ -23,8 +23,8 @@ func ExamplePool() {
 	r := pool.Add(model, 1, rand.PCG{})
 
 	var ev gpu.Events
-	pool.Accept(0, r, gpu.Item{ID: 1}, &ev)
-	due := pool.Accept(3*time.Millisecond, r, gpu.Item{ID: 2}, &ev)
+	pool.Accept(0, r, &gpu.Item{ID: 1}, &ev)
+	due := pool.Accept(3*time.Millisecond, r, &gpu.Item{ID: 2}, &ev)
 	for due.At != gpu.Never {
 		if due.Timer {
 			due = pool.Expire(due.At, r, &ev)

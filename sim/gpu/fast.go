@@ -52,6 +52,7 @@ func (p *Pool) acceptPlain(now time.Duration, rep *replica, it *Item, ev *Events
 	p.nodes[rep.tail].next = i
 	rep.tail = i
 	rep.queued++
+	p.queued++
 	return Due{At: rep.end}
 }
 
@@ -99,6 +100,7 @@ func (p *Pool) nextPlain(now time.Duration, rep *replica, next int32, ev *Events
 		return
 	}
 	rep.queued--
+	p.queued--
 	p.beginPlain(now, rep, &p.nodes[next], ev)
 }
 
@@ -122,6 +124,7 @@ func (p *Pool) cancelPlain(now time.Duration, rep *replica, id uint32, queuedOnl
 			rep.tail = before
 		}
 		rep.queued--
+		p.queued--
 		p.give(i)
 	case p.models[rep.model].cuts:
 		p.nextPlain(now, rep, next, ev)
@@ -145,6 +148,7 @@ func (p *Pool) crashPlain(now time.Duration, rep *replica, ev *Events) {
 		p.give(i)
 		i = next
 	}
+	p.queued -= int(rep.queued)
 	rep.head, rep.tail, rep.running, rep.queued, rep.end = none, none, 0, 0, Never
 	rep.rate = rep.speed
 }

@@ -71,7 +71,7 @@ func TestSpeedOfTheGroup(t *testing.T) {
 		p.Add(m, 1, rand.PCG{})
 		r := p.Add(m, 4, rand.PCG{})
 		var ev Events
-		due := p.Accept(0, r, Item{Demand: 10 * ms, Output: 10}, &ev)
+		due := p.Accept(0, r, &Item{Demand: 10 * ms, Output: 10}, &ev)
 		for due.At != Never {
 			due = p.Settle(due.At, r, &ev)
 		}
@@ -173,7 +173,7 @@ func TestNoisePerBatch(t *testing.T) {
 		now := time.Duration(0)
 		for range 50_000 {
 			ev.List = ev.List[:0]
-			due := p.Accept(now, r, Item{}, &ev)
+			due := p.Accept(now, r, &Item{}, &ev)
 			p.Settle(due.At, r, &ev)
 			out = append(out, millis(due.At-now))
 			now = due.At
@@ -204,7 +204,7 @@ func TestStickyStraggler(t *testing.T) {
 			const n = 20_000
 			for range n {
 				ev.List = ev.List[:0]
-				due := p.Accept(now, r, Item{Demand: 10 * ms, Output: 10}, &ev)
+				due := p.Accept(now, r, &Item{Demand: 10 * ms, Output: 10}, &ev)
 				for due.At != Never {
 					now = due.At
 					if due.Timer {
@@ -247,7 +247,7 @@ func TestALateHost(t *testing.T) {
 		r := p.Add(model(t, s), 1, rand.PCG{})
 		var ev Events
 		for id := range uint32(4) {
-			p.Accept(0, r, Item{ID: id, Demand: 10 * ms}, &ev)
+			p.Accept(0, r, &Item{ID: id, Demand: 10 * ms}, &ev)
 		}
 		require.Equal(t, Due{At: Never}, p.Settle(time.Second, r, &ev))
 		last := ev.List[len(ev.List)-1]
@@ -277,7 +277,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			var due Due
 			for range 8 {
 				id++
-				due = p.Accept(now, r, Item{ID: id, Demand: 10 * ms, Output: 10}, &ev)
+				due = p.Accept(now, r, &Item{ID: id, Demand: 10 * ms, Output: 10}, &ev)
 			}
 			for due.At != Never {
 				now = due.At

@@ -72,7 +72,7 @@ func (h *host) accept(at time.Duration, it Item) {
 	h.until(at)
 	h.now = at
 	h.in[it.ID] = true
-	h.due = h.pool.Accept(at, h.r, it, &h.ev)
+	h.due = h.pool.Accept(at, h.r, &it, &h.ev)
 	h.drain()
 }
 

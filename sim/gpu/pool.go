@@ -51,6 +51,7 @@ type Pool struct {
 	more   []more // of the same index as nodes; empty while all replicas are plain
 	wides  []wide
 	free   int32 // head of the free nodes
+	queued int   // waiting, in all replicas
 
 	scratch []int32 // lent for the length of one call
 
@@ -101,6 +102,9 @@ func (p *Pool) Load(r uint32) (running, queued int) {
 	return int(rep.running), int(rep.queued)
 }
 
+// Waiting returns how many requests wait in all replicas.
+func (p *Pool) Waiting() int { return p.queued }
+
 // Free returns how many slots could take work now.
 func (p *Pool) Free(r uint32) int {
 	rep := &p.reps[r]
@@ -137,14 +141,15 @@ func (p *Pool) noteOutside(m *Model, x float64) {
 	p.outside++
 }
 
-// Accept hands a request to the replica, which starts, queues or rejects it.
+// Accept hands a request to the replica, which starts, queues or rejects it. The
+// item is lent for the call.
 // Completions due until now are settled first.
-func (p *Pool) Accept(now time.Duration, r uint32, it Item, ev *Events) Due {
+func (p *Pool) Accept(now time.Duration, r uint32, it *Item, ev *Events) Due {
 	rep := &p.reps[r]
 	if rep.wide != none {
-		return p.acceptWide(now, rep, &it, ev)
+		return p.acceptWide(now, rep, it, ev)
 	}
-	return p.acceptPlain(now, rep, &it, ev)
+	return p.acceptPlain(now, rep, it, ev)
 }
 
 // Settle finishes what is due until now, and starts what then can start. Coming

@@ -31,6 +31,7 @@ func (p *Pool) enqueue(now time.Duration, it *Item, rep *replica, w *wide, m *Mo
 	}
 	rep.tail = i
 	rep.queued++
+	p.queued++
 	if m.queue >= queuePriority {
 		x.key = p.rank(it, n, x, m)
 		w.line = p.push(w.line, i)
@@ -84,6 +85,7 @@ func (p *Pool) unqueue(i int32, rep *replica, w *wide, m *Model) {
 	p.unlink(&waiting, i)
 	rep.head, rep.tail = waiting.head, waiting.tail
 	rep.queued--
+	p.queued--
 	if m.queue >= queuePriority {
 		w.line = p.drop(w.line, i)
 	}

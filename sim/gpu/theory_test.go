@@ -55,7 +55,7 @@ func poisson(t testing.TB, s Spec, n int, rate float64, seed uint64, draw func(*
 		}
 		it := draw(&sizes)
 		it.ID = uint32(i)
-		due = p.Accept(at, r, it, &ev)
+		due = p.Accept(at, r, &it, &ev)
 	}
 	for due.At != Never {
 		step()

@@ -355,6 +355,7 @@ func (p *Pool) crashWide(now time.Duration, rep *replica, ev *Events) {
 		}
 	}
 	empty := list{none, none}
+	p.queued -= int(rep.queued)
 	rep.head, rep.tail, rep.running, rep.queued = none, none, 0, 0
 	w.line, w.jobs, w.seqs, w.first, w.turns, w.in = none, none, none, empty, empty, empty
 	w.used, w.n, w.kv, w.m = 0, 0, 0, 1
