@@ -98,7 +98,7 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"json": jsonIs, "onedoc": oneDocument, "samejson": sameSummary, "truncate": truncate,
-			"samevalue": sameValue, "latest": latest, "exits": exits,
+			"samevalue": sameValue, "latest": latest, "exits": exits, "narrow": narrow,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("COLUMNS", "100")
@@ -147,6 +147,30 @@ func sameSummary(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if (read(args[0]) == read(args[1])) == neg {
 		ts.Fatalf("%s and %s: equal is %v", args[0], args[1], neg)
+	}
+}
+
+// narrow is `narrow FILE SHARE`: the intervals of P50 and P99 of every cell lie within
+// ± SHARE of their value.
+func narrow(ts *testscript.TestScript, neg bool, args []string) {
+	share, err := strconv.ParseFloat(args[1], 64)
+	ts.Check(err)
+	cells, _ := lookUp(ts, args[0], "cells").([]any)
+	for i := range cells {
+		for _, m := range []string{"p50", "p99"} {
+			at := fmt.Sprintf("cells.%d.%s", i, m)
+			ci, known := lookUp(ts, args[0], at+"_ci_ms").([]any)
+			if !known {
+				ts.Fatalf("%s has no interval", at)
+			}
+			value := lookUp(ts, args[0], at+"_ms").(float64)
+			if within := ci[1].(float64) <= value*(1+share) && ci[0].(float64) >= value/(1+share); within == neg {
+				ts.Fatalf("%s: %v around %v", at, ci, value)
+			}
+		}
+	}
+	if len(cells) == 0 {
+		ts.Fatalf("%s has no cells", args[0])
 	}
 }
 

@@ -263,25 +263,24 @@ func (c *Collector) section(j int, group []slice) Part {
 	} else {
 		p.setLatency(latency, nil, nil)
 	}
-	p.setRates(c.sectionTime(j), good, c.setup.SLO)
+	p.setRates(c.sliceTime(j*runSlices/runSections, runSlices/runSections), good, c.setup.SLO)
 	return p
 }
 
-// sectionTime runs from the first arrival of a section to that of the next; the
-// last one ends with the measured window.
-func (c *Collector) sectionTime(j int) time.Duration {
+// sliceTime runs from the first arrival of slice i to that of the slice n further on;
+// the last one ends with the measured window.
+func (c *Collector) sliceTime(i, n int) time.Duration {
 	if c.perSlice == 0 {
-		return c.setup.Window / runSections
+		return c.setup.Window * time.Duration(n) / runSlices
 	}
-	const per = runSlices / runSections
-	begin := c.slices[j*per].first
+	begin, end := c.slices[i].first, c.slices[0].first+c.end.MeasuredTime
+	if i+n < runSlices {
+		end = c.slices[i+n].first
+	}
 	if begin < 0 {
 		return 0
 	}
-	if j+1 < runSections {
-		return max(c.slices[(j+1)*per].first-begin, 0)
-	}
-	return max(c.slices[0].first+c.end.MeasuredTime-begin, 0)
+	return max(end-begin, 0)
 }
 
 func sortGroups(g []Group) {

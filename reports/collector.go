@@ -28,10 +28,13 @@ type Setup struct {
 	// Opaque is true if the replica does not report its steps (live without
 	// telemetry): network, queue and batch are then unknown, not zero.
 	Opaque bool
-	Bits   int // precision of the latency histograms, 0 = HistBits
-	Seed   int // number of the seed, 1…
-	Index  int // block of the run, 0 for whole runs
-	Pair   *int
+	// Batching is true if a slot serves several requests at a time: slots are then no
+	// measure of capacity.
+	Batching bool
+	Bits     int // precision of the latency histograms, 0 = HistBits
+	Seed     int // number of the seed, 1…
+	Index    int // block of the run, 0 for whole runs
+	Pair     *int
 	// The measured window, cut into 20 equal slices for instability and for the
 	// sections of a single run: by request number if Requests > 0 (numbers
 	// First…First+Requests−1), else by arrival in [Start, Start+Window) if Window > 0.
@@ -123,6 +126,7 @@ type slice struct {
 type tally struct {
 	n, done, good int64
 	sum           float64 // latency of completed, ns
+	work          int64   // their time in service, ns
 	first         time.Duration
 }
 
@@ -271,6 +275,7 @@ func (c *Collector) addSlice(r *Record, ok, good bool) {
 	if ok {
 		s.done++
 		s.sum += float64(r.Latency)
+		s.work += int64(r.Steps.Service)
 	}
 	if good {
 		s.good++

@@ -211,33 +211,6 @@ func TestPaceFoldsWithoutLosingCounts(t *testing.T) {
 	require.InDelta(t, arrivals, ends, 10)
 }
 
-func TestKendallGoldens(t *testing.T) {
-	t.Parallel()
-	require.InDelta(t, 3.082, kendallZ(96, 20), 0.001)
-	require.InDelta(t, 3.147, kendallZ(98, 20), 0.001)
-	up := []float64{}
-	for i := range 20 {
-		up = append(up, float64(i))
-	}
-	require.InDelta(t, 6.132, mannKendall(up), 0.001)
-	down := slices.Clone(up)
-	slices.Reverse(down)
-	require.Equal(t, -mannKendall(up), mannKendall(down))
-	require.Zero(t, mannKendall(make([]float64, 20)))
-}
-
-// A queue at 130% load drifts in all three ways; one at 60% in none.
-func TestDriftOfQueues(t *testing.T) {
-	t.Parallel()
-	for rho, want := range map[float64]bool{0.6: false, 1.3: true} {
-		c := queueRun(t, rho, 20_000, 1, false)
-		require.Equal(t, want, c.result.drift.unstable(), "load %v", rho)
-		if !want {
-			require.False(t, c.result.drift.near(), "load %v: %+v", rho, c.result.drift)
-		}
-	}
-}
-
 // queueRun is a closed M/M/1 run by Lindley's recursion, mean service 10 ms.
 func queueRun(t *testing.T, rho float64, n int, seed int, sections bool) *Collector {
 	t.Helper()
@@ -254,7 +227,8 @@ func queueRun(t *testing.T, rho float64, n int, seed int, sections bool) *Collec
 			Steps: Steps{Queue: w, Service: d}, Attempt: 1})
 		wait += demand
 	}
-	c.Close(End{MeasuredTime: time.Duration(at), WorkloadHash: hex64(uint64(seed)), Events: int64(2 * n)})
+	c.Close(End{MeasuredTime: time.Duration(at), ProvisionedSlotTime: time.Duration(at),
+		WorkloadHash: hex64(uint64(seed)), Events: int64(2 * n)})
 	require.NoError(t, c.Err())
 	return c
 }

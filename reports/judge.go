@@ -33,6 +33,7 @@ type JudgeOptions struct {
 	Transient        bool         // latency gates are not judged
 	AllowOverload    bool         // judge latency gates of unstable cells
 	PolicyChanceOnly bool         // constant bounds are not judged
+	WarmupAuto       bool         // a warmup-short says that no end of the warm-up was found: no latency gate
 	Warnings         []Warning    // of Summarize: short-run, unstable … hold gates back
 	Baseline         *Baseline    // nil: none yet
 	Metrics          []MetricInfo // registered outside this program's catalogue
@@ -189,6 +190,8 @@ func (j *judging) barred(q quantity, c *Cell) string {
 		return "transient: no latency gate on a run without steady state"
 	case q.latency() && !j.opt.AllowOverload && hasWarning(j.opt.Warnings, c, q.num.Name, "unstable") != "":
 		return "unstable: the system does not settle at this load"
+	case q.latency() && j.opt.WarmupAuto && hasWarning(j.opt.Warnings, c, q.num.Name, "warmup-short") != "":
+		return "warmup-short: nothing in the run is a steady state; use more requests"
 	}
 	return q.absent(c)
 }

@@ -23,6 +23,8 @@ type CellRuns struct {
 	Axes       map[string]any
 	RateRPS    float64
 	TimeScale  *float64
+	Slots      int          // least slots of a replica; 0 = 1
+	Separate   bool         // replicas have queues of their own that no choice relieves
 	Runs       []*Collector // closed; their order does not matter
 }
 
@@ -32,6 +34,7 @@ type Options struct {
 	Live             bool    // sections then need 10 parts
 	Transient        bool    // no interval, no steady-state claim
 	PolicyChanceOnly bool    // all seeds share arrivals and sizes
+	WarmupAuto       bool    // the warm-up was found from a pilot, not chosen
 }
 
 func (o Options) confidence() float64 {

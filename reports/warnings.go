@@ -30,11 +30,11 @@ func WarningCodes() []WarningCode {
 		{"throttled", "Live: a CPU or GPU was throttled."},
 		{"rate-missed", "Live: less than 99.5% of the intended rate was sent."},
 		{"short-run", "The percentile of all requests differs from the mean of the seeds by more than half the interval: each seed is too short. More requests per seed help, more seeds do not. Gates on it cannot pass."},
-		{"warmup-short", "The warm-up is shorter than the system needs to settle."},
+		{"warmup-short", "The discarded start is shorter than a system needs to settle: 50 mean service times where a policy chooses among replicas, 3/(1−√ρ)² where each has a queue of its own. With `measure.warmup: auto`: no steady state was found in the first half of the run, and no latency gate is judged."},
 		{"autocorrelated", "Neighbouring sections of a single run resemble each other, so its interval is too narrow. Gates on it cannot pass."},
-		{"unstable", "Latency and backlog grow through the run: the values describe the length of the run, not the system. Latency gates are inconclusive unless `allow_overload: true`."},
+		{"unstable", "Latency grows through the run and the load is not below capacity: the values describe the length of the run, not the system. Latency gates are inconclusive unless `allow_overload: true`."},
 		{"not-monotone", "`capacity` found the rule missed at one setting and met at a harder one: there may be several thresholds, of which one is shown."},
-		{"near-critical", "One sign of instability: intervals are unreliable this close to capacity."},
+		{"near-critical", "One or two of the three signs of instability: intervals are unreliable this close to capacity."},
 		{"extrapolated", "A latency model was used beyond the points it was measured at."},
 		{"closed-loop", "Arrivals wait for completions, so a slow system is asked less: latency is not comparable with open-loop runs."},
 		{"infinite-variance", "A size distribution has no finite variance: means converge slowly or not at all."},
@@ -77,8 +77,9 @@ func (s *summing) warn() {
 	if s.opt.Transient {
 		return
 	}
+	s.warnWarmup()
 	if unstable, near := majority(s.runs); unstable {
-		s.warnOf("unstable", "", "latency and backlog grow through the run: values are those of its length, not of the system")
+		s.warnOf("unstable", "", "latency grows through the run and the load is not below capacity: values are those of its length, not of the system")
 	} else if near {
 		s.warnOf("near-critical", "", "a sign of instability: intervals are unreliable")
 	}

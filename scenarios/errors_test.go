@@ -156,6 +156,7 @@ func errorCases() []errorCase {
 		{name: "precision", text: with("measure: {precision: 60%, max_seeds: 1, transient: true, warmup: soon}")},
 		{name: "max-seeds-alone", text: with("measure: {max_seeds: 20}")},
 		{name: "warmup-outlasts", text: with("measure: {horizon: 1m, warmup: 60s}")},
+		{name: "warmup-outlasts-requests", text: with("measure: {requests: 1000, warmup: 60s}")},
 
 		// Policies.
 		{name: "policy-ranges", text: with("policies: {balance: [{name: p2c, choices: 0, sample: some, probe_timeout: 50, lod: 1}]}")},

@@ -20,6 +20,7 @@ type measureDraft struct {
 	Measure
 	requests *node // nil: the default
 	warmup   *node // likewise
+	outlived bool  // by its warm-up, which has been told
 }
 
 func (d *decoder) measure(n *node) measureDraft {
@@ -110,7 +111,8 @@ func (m *measureDraft) outlasts(d *decoder, rate float64) {
 	if run == 0 && rate > 0 {
 		run = time.Duration(float64(m.Requests) / rate * float64(time.Second))
 	}
-	if m.WarmupTime > 0 && run > 0 && m.WarmupTime >= run {
+	if m.WarmupTime > 0 && run > 0 && m.WarmupTime >= run && !m.outlived {
+		m.outlived = true
 		d.ps.at(m.warmup, "measure.warmup", "make the run longer or the warm-up shorter, or use auto",
 			"measure.warmup is %s: the run has only %s", m.warmup.text, durationText(run.Round(time.Millisecond)))
 	}

@@ -161,7 +161,7 @@ func gap(rate float64) Time {
 // setup tells the recorder what to expect.
 func (l *lab) setup() reports.Setup {
 	c := l.rep.Cell
-	s := reports.Setup{SLO: c.Setup.Measure.SLO, Seed: l.rep.Rep + 1}
+	s := reports.Setup{SLO: c.Setup.Measure.SLO, Seed: l.rep.Rep + 1, Batching: c.Setup.Batching()}
 	names := policies.OutcomeNames()
 	s.Outcomes = names[:]
 	for i := range l.svcs {

@@ -333,16 +333,19 @@ func (j *job) summarise(git *reports.Git) {
 	chanceOnly := policyChanceOnly(p)
 	confidence := j.cmd.Confidence
 	transient := p.Cells[0].Setup.Measure.Transient
-	cells, warnings := reports.Summarize(cellRuns(p, j.result), reports.Options{Confidence: confidence, Live: j.live != nil, Transient: transient, PolicyChanceOnly: chanceOnly})
+	auto := p.Cells[0].Setup.Measure.WarmupAuto
+	cells, warnings := reports.Summarize(cellRuns(p, j.result), reports.Options{Confidence: confidence, Live: j.live != nil, Transient: transient,
+		PolicyChanceOnly: chanceOnly, WarmupAuto: auto})
+	warnings = slices.Concat(j.result.Warnings, warnings)
 	j.sum = &reports.Summary{
 		Schema: reports.SummarySchema, ToolVersion: buildOf().Version, Scenario: p.Name, ScenarioHash: p.Hash, Host: j.kind(),
 		Seed: p.BaseSeed, Git: git, Machine: machineOf(), StartedAt: j.started.UTC().Format(time.RFC3339),
 		Complete: j.result.Complete, Confidence: confidence, AllowOverload: p.AllowOverload, Cells: cells,
 	}
 	gates, judged := reports.Judge(p.Gates, cells, reports.JudgeOptions{Confidence: confidence, Live: j.live != nil, Invalid: j.live.unsound(), Transient: transient,
-		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, Warnings: slices.Concat(j.result.Warnings, warnings),
+		AllowOverload: p.AllowOverload, PolicyChanceOnly: chanceOnly, WarmupAuto: auto, Warnings: warnings,
 		Baseline: j.baseline(), Force: j.cmd.ForceVerdict})
-	all := slices.Concat(p.Warnings, j.runWarnings(), j.result.Warnings, warnings, judged)
+	all := slices.Concat(p.Warnings, j.runWarnings(), warnings, judged)
 	if !j.result.Complete {
 		all = append(all, reports.Warning{Code: "interrupted", Message: fmt.Sprintf("%d of %d runs finished: the others are missing", j.finished(), len(j.result.Runs))})
 	}
@@ -386,7 +389,7 @@ func cellRuns(p *scenarios.Plan, res *runner.Result) []reports.CellRuns {
 	out := make([]reports.CellRuns, len(p.Cells))
 	for i, c := range p.Cells {
 		out[i] = reports.CellRuns{Policy: c.Policy, PolicyType: c.PolicyType, Family: c.Family, Params: c.Params,
-			Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale}
+			Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale, Slots: c.Setup.Slots(), Separate: c.Separate()}
 	}
 	for i := range res.Runs {
 		if r := &res.Runs[i]; r.Collector != nil {
