@@ -67,7 +67,7 @@ func TestWarningCodesAreTheSchema(t *testing.T) {
 	t.Parallel()
 	want := strings.Fields(`few-samples few-seeds survivor-bias unfinished unpaired-seeds unpaired policy-chance-only histogram-overflow
 		tolerance-below-resolution nondeterminism interrupted transient client-late client-saturated host-load throttled rate-missed short-run
-		warmup-short autocorrelated unstable near-critical extrapolated closed-loop infinite-variance clamped-sizes unsorted-trace
+		warmup-short autocorrelated unstable not-monotone near-critical extrapolated closed-loop infinite-variance clamped-sizes unsorted-trace
 		quantised-stamps skipped-rows tokens-estimated`)
 	var got []string
 	for _, w := range WarningCodes() {
