@@ -120,3 +120,33 @@ func (s *slots) Take(env *policies.Env, group uint32, a Ask) Grant {
 	g.Left = h.units - h.held
 	return g
 }
+
+// Keeping says what a Store keeps of its groups, for whoever keeps the same elsewhere.
+type Keeping struct {
+	GCRA    bool // theoretical arrival times, not tokens
+	Slots   bool // units held
+	Divided bool // parts of tenants inside a group
+}
+
+// Kept is a Store that says what it keeps.
+type Kept interface{ Keeps() Keeping }
+
+// Keeps implements Kept.
+func (s *rates) Keeps() Keeping {
+	return Keeping{GCRA: s.gcra, Divided: divides(s.groups, s.divider)}
+}
+
+// Keeps implements Kept.
+func (s *slots) Keeps() Keeping {
+	return Keeping{Slots: true, Divided: divides(s.groups, s.divider)}
+}
+
+// divides tells whether a divider has anything to divide in some group.
+func divides(groups []Group, divider func() share.Divider) bool {
+	for i := range groups {
+		if made(divider, &groups[i]) != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // Config names a Deployment and the way to its cluster.
@@ -29,7 +30,7 @@ type Config struct {
 }
 
 // Backoff bounds the wait before a call that was throttled or failed is repeated. It
-// doubles from Least to Most and is spread by U(0.5, 1); a Retry-After is obeyed.
+// doubles from Least to Most, spread by half of it; a Retry-After is obeyed.
 type Backoff struct {
 	Least, Most time.Duration
 	Tries       int // calls in all, 0 = 6
@@ -320,29 +321,23 @@ func (c *Client) call(ctx context.Context, method, path, kind string, body []byt
 // send makes a call until it succeeds or fails for good. Every call is safe to repeat:
 // a patch names the version that it changes.
 func (c *Client) send(ctx context.Context, method, path, kind string, body []byte) (*http.Response, error) {
-	wait := c.cfg.Backoff.Least
-	for try := 1; ; try++ {
+	wait := &backoff.ExponentialBackOff{InitialInterval: c.cfg.Backoff.Least, MaxInterval: c.cfg.Backoff.Most, Multiplier: 2, RandomizationFactor: 0.5}
+	resp, err := backoff.Retry(ctx, func() (*http.Response, error) {
 		resp, err := c.once(ctx, method, path, kind, body)
-		if err == nil {
-			return resp, nil
-		}
 		var status *StatusError
-		again := !errors.As(err, &status) || status.Code == http.StatusTooManyRequests || status.Code >= 500
-		if !again || try >= c.cfg.Backoff.Tries || ctx.Err() != nil {
-			return nil, fmt.Errorf("kube: %s %s: %w", method, path, cmpErr(ctx, err))
+		switch {
+		case errors.As(err, &status) && status.Code != http.StatusTooManyRequests && status.Code < 500:
+			return nil, backoff.Permanent(err)
+		case status != nil && status.after > 0:
+			return nil, fmt.Errorf("%w (%w)", err, &backoff.RetryAfterError{Duration: status.after})
 		}
-		pause := time.Duration(float64(wait) * (0.5 + 0.5*rand.Float64()))
-		if status != nil {
-			pause = max(pause, status.after)
-		}
-		c.cfg.Log("%v: again in %v", err, pause.Round(time.Millisecond))
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
-		wait = min(2*wait, c.cfg.Backoff.Most)
+		return resp, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(c.cfg.Backoff.Tries)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, pause time.Duration) { c.cfg.Log("%v: again in %v", err, pause.Round(time.Millisecond)) }))
+	if err != nil {
+		return nil, fmt.Errorf("kube: %s %s: %w", method, path, cmpErr(ctx, err))
 	}
+	return resp, nil
 }
 
 func (c *Client) once(ctx context.Context, method, path, kind string, body []byte) (*http.Response, error) {
