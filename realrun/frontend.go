@@ -259,7 +259,7 @@ func (f *front) ended(gen uint32, slot uint32, n uint8, req uint64, res wire.Res
 		}
 		a := &p.tries[n]
 		a.res, a.over = res, true
-		f.fe.Ended(now, flow.End{Slot: slot, N: n, Outcome: res.Outcome, Told: res.Told, Load: res.Load, ServerTime: res.ServerTime}, &f.out)
+		f.fe.Ended(now, &flow.End{Slot: slot, N: n, Outcome: res.Outcome, Told: res.Told, Load: res.Load, ServerTime: res.ServerTime}, &f.out)
 	})
 }
 

@@ -48,6 +48,10 @@ func (l *lab) send(k int, a *flow.Action) {
 	if s.truth != nil {
 		s.truth.transit(a.Ref.ID, 1)
 	}
+	if s.request.free {
+		l.eng.Schedule(l.eng.now, l.id.deliver, uint64(i))
+		return
+	}
 	d, lost, _ := s.request.send()
 	if lost { // the sender notices after a round trip
 		if s.truth != nil {
@@ -66,24 +70,12 @@ func (l *lab) deliver(i uint32) {
 	a := &l.atts[i]
 	s := &l.svcs[a.svc]
 	r := a.ref.ID
-	c := &s.state[r]
 	a.reached, a.finished = now, now
 	if s.truth != nil {
 		s.truth.transit(r, -1)
 	}
-	if c.down > 0 {
-		l.fail(i, policies.Refused)
+	if l.faulty && l.refused(s, r, i) {
 		return
-	}
-	for _, f := range c.fails {
-		if l.roll(f.share) {
-			if f.answers {
-				l.passed(i)
-			}
-			l.fail(i, f.outcome)
-			l.ride()
-			return
-		}
 	}
 	q := &l.reqs[a.req]
 	a.inside = true
@@ -99,6 +91,27 @@ func (l *lab) deliver(i uint32) {
 	}
 	l.happened(int(a.svc), r)
 	l.arm(int(a.svc), r, due)
+}
+
+// refused tells whether a fault answers the attempt in place of its replica, and
+// lets it.
+func (l *lab) refused(s *service, r, i uint32) bool {
+	c := &s.state[r]
+	if c.down > 0 {
+		l.fail(i, policies.Refused)
+		return true
+	}
+	for _, f := range c.fails {
+		if l.roll(f.share) {
+			if f.answers {
+				l.passed(i)
+			}
+			l.fail(i, f.outcome)
+			l.ride()
+			return true
+		}
+	}
+	return false
 }
 
 // passed tells the replica half of a request that is answered with an error: it came
@@ -143,10 +156,10 @@ func (l *lab) fail(i uint32, class policies.Outcome) {
 // arm files the next instant of a replica.
 func (l *lab) arm(svc int, r uint32, due gpu.Due) {
 	s := &l.svcs[svc]
-	if s.due[r] == due.At && s.dueTimer[r] == due.Timer {
+	if s.due[r] == due {
 		return
 	}
-	s.due[r], s.dueTimer[r] = due.At, due.Timer
+	s.due[r] = due
 	if due.At == gpu.Never {
 		return
 	}
@@ -165,10 +178,10 @@ func (l *lab) expire(arg uint64) { l.advance(arg, true) }
 func (l *lab) advance(arg uint64, timer bool) {
 	svc, r := int(arg>>32), uint32(arg)
 	s, now := &l.svcs[svc], l.now()
-	if s.due[r] != now || s.dueTimer[r] != timer {
+	if d := &s.due[r]; d.At != now || d.Timer != timer {
 		return // it was filed anew
 	}
-	s.due[r] = gpu.Never
+	s.due[r].At = gpu.Never
 	var due gpu.Due
 	if timer {
 		due = s.pool.Expire(now, r, &l.ev)
@@ -227,7 +240,7 @@ func (l *lab) ride() {
 // answer puts the response on the wire; without a delay it is the same event.
 func (l *lab) answer(i uint32) {
 	s := &l.svcs[l.atts[i].svc]
-	if s.response.free() {
+	if s.response.free {
 		l.respond(i)
 		return
 	}
@@ -251,7 +264,8 @@ func (l *lab) respond(i uint32) {
 	if f.gen != a.gen {
 		return // its front end is gone; the request was closed with it
 	}
-	e := flow.End{Slot: a.slot, N: a.n, Outcome: a.outcome}
+	e := &l.end
+	e.Slot, e.N, e.Outcome, e.ServerTime = a.slot, a.n, a.outcome, 0
 	if a.outcome == policies.OK {
 		e.ServerTime = a.finished - a.reached
 	}

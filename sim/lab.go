@@ -43,6 +43,7 @@ type lab struct {
 	record reports.Record   // lent to the collector for one request
 	msg    balance.Msg      // lent to a replica half for one event
 	item   gpu.Item         // lent to a replica for one arrival
+	end    flow.End         // lent to a front end for one answer
 	out    flow.Actions
 	ev     gpu.Events
 	id     handlers
@@ -50,6 +51,7 @@ type lab struct {
 
 	tapes   []taped
 	past    flow.Counters // of front ends that were replaced
+	faulty  bool          // the scenario has faults
 	streams map[string]*rand.PCG
 	started time.Time
 }
@@ -129,7 +131,7 @@ type taped struct {
 
 func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab, error) {
 	c := run.Cell
-	l := &lab{rep: run, rec: rec, num: num, shared: -1, streams: map[string]*rand.PCG{}, started: time.Now()}
+	l := &lab{rep: run, rec: rec, num: num, shared: -1, faulty: len(c.Setup.Faults) > 0, streams: map[string]*rand.PCG{}, started: time.Now()}
 	n := 0
 	for i := range c.Setup.Services {
 		n += c.Setup.Services[i].Replicas()

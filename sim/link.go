@@ -17,28 +17,24 @@ type link struct {
 	loss    float64
 	twice   float64
 	reorder float64
+	free    bool // messages arrive at once and surely
 	dice    rand.PCG
 }
 
 func newLink(l scenarios.Link, seed uint64, service, class string) (link, error) {
 	k := link{loss: l.Loss, twice: l.Duplicate, reorder: l.Reorder}
 	k.dice = chance.Stream(seed, "net/"+service+"/"+class)
-	if l.Delay.Kind == "" {
-		return k, nil
+	if l.Delay.Kind != "" {
+		var err error
+		if k.law, err = workloads.NewSampler(l.Delay); err != nil {
+			return k, err
+		}
+		var same bool
+		k.fixed, same = k.law.Fixed()
+		k.drawn = !same
 	}
-	var err error
-	if k.law, err = workloads.NewSampler(l.Delay); err != nil {
-		return k, err
-	}
-	var same bool
-	k.fixed, same = k.law.Fixed()
-	k.drawn = !same
+	k.free = !k.drawn && k.fixed == 0 && k.loss == 0 && k.twice == 0 && k.reorder == 0
 	return k, nil
-}
-
-// free tells whether messages arrive at once and surely.
-func (k *link) free() bool {
-	return !k.drawn && k.fixed == 0 && k.loss == 0 && k.twice == 0 && k.reorder == 0
 }
 
 func (k *link) delay() time.Duration {

@@ -77,7 +77,7 @@ func (l *lab) sendReport(a *flow.Action, ev balance.ReplicaEvent) {
 		return
 	}
 	env := envelope{service: a.Service, front: a.Slot, gen: l.fronts[a.Slot].gen, ref: a.Ref, msg: m}
-	if ev.Kind == balance.ReplicaFinished && ev.From == a.Slot && k.free() && s.response.free() && c.late == 0 {
+	if ev.Kind == balance.ReplicaFinished && ev.From == a.Slot && k.free && s.response.free && c.late == 0 {
 		l.riders = append(l.riders, env)
 		return
 	}

@@ -27,8 +27,7 @@ type service struct {
 	noisy  bool
 	noise  rand.PCG
 
-	due      []time.Duration // of the event that counts, by replica
-	dueTimer []bool
+	due []gpu.Due // of the event that counts, by replica
 
 	request, response, report, probe, membership, ask link
 
@@ -67,9 +66,9 @@ func (l *lab) addService(i int) error {
 	l.svcs = append(l.svcs, service{name: cfg.Name, cfg: cfg, up: n})
 	s := &l.svcs[i]
 	s.pool = gpu.NewPool(n, 4*n+64)
-	s.state, s.due, s.dueTimer = make([]condition, n), make([]time.Duration, n), make([]bool, n)
+	s.state, s.due = make([]condition, n), make([]gpu.Due, n)
 	for r := range n {
-		s.due[r], s.state[r].slow = gpu.Never, 1
+		s.due[r].At, s.state[r].slow = gpu.Never, 1
 	}
 	s.table = cfg.Table()
 	r := 0

@@ -297,7 +297,7 @@ func (l *loop) request() {
 		switch a.Kind {
 		case flow.ActSend:
 			l.replica(a.Ref, balance.ReplicaEvent{Kind: balance.ReplicaAccepted}, balance.Load{Queued: 1, Slots: 1})
-			l.fe.Ended(l.now, flow.End{Slot: a.Slot, N: a.N}, l.reset())
+			l.fe.Ended(l.now, &flow.End{Slot: a.Slot, N: a.N}, l.reset())
 			l.take()
 			l.replica(a.Ref, balance.ReplicaEvent{Kind: balance.ReplicaFinished}, balance.Load{Slots: 1})
 		case flow.ActProbe:

@@ -145,7 +145,7 @@ func (h *bench) end(req uint64, o policies.Outcome) {
 	a, ok := h.slot[req]
 	require.True(h.t, ok, "request %d was not sent", req)
 	h.out.Reset()
-	h.fe.Ended(h.now, flow.End{Slot: a.Slot, N: a.N, Outcome: o}, &h.out)
+	h.fe.Ended(h.now, &flow.End{Slot: a.Slot, N: a.N, Outcome: o}, &h.out)
 }
 
 // closed lists the outcomes of the requests closed by the last input.

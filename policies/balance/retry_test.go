@@ -24,7 +24,7 @@ func (h *bench) answer(req uint64, n uint8, o policies.Outcome) {
 	a, ok := h.slot[req]
 	require.True(h.t, ok)
 	h.out.Reset()
-	h.fe.Ended(h.now, flow.End{Slot: a.Slot, N: n, Outcome: o}, &h.out)
+	h.fe.Ended(h.now, &flow.End{Slot: a.Slot, N: n, Outcome: o}, &h.out)
 }
 
 // kinds lists what the last input asked for.

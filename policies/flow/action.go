@@ -47,6 +47,19 @@ type Actions struct {
 // Reset empties the buffer and keeps its memory.
 func (a *Actions) Reset() { a.List, a.Msgs, a.Asks = a.List[:0], a.Msgs[:0], a.Asks[:0] }
 
+// add appends an action of a request without message or time. The fields are written
+// in place: a literal is built aside and copied in pieces wider than it was written
+// in, which stalls the loads.
+func (a *Actions) add(kind ActionKind, n uint8, service uint16, slot uint32, req uint64, ref policies.Ref, arg uint64) {
+	k := len(a.List)
+	if k == cap(a.List) {
+		a.List = append(a.List, Action{})
+	}
+	a.List = a.List[:k+1]
+	x := &a.List[k]
+	x.Kind, x.N, x.Service, x.Slot, x.Req, x.Ref, x.At, x.Arg = kind, n, service, slot, req, ref, 0, arg
+}
+
 func (a *Actions) msg(m balance.Msg) uint64 {
 	a.Msgs = append(a.Msgs, m)
 	return uint64(len(a.Msgs) - 1)

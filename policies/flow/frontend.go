@@ -173,21 +173,21 @@ type End struct {
 	Load       balance.Load
 }
 
-// Ended tells that an attempt has ended at this front end.
-func (f *FrontEnd) Ended(now time.Duration, e End, out *Actions) {
+// Ended tells that an attempt has ended at this front end; e is lent for the call.
+func (f *FrontEnd) Ended(now time.Duration, e *End, out *Actions) {
 	f.begin(now, out, inEnded)
 	if f.tape != nil {
-		f.tape.ended(&e)
+		f.tape.ended(e)
 	}
 	s := &f.slots[e.Slot]
 	in := &f.services[s.service]
-	a := f.attempt(e.Slot, e.N)
-	in.book.Ended(a.Ref)
+	req, ref := s.req, f.target(e.Slot, e.N)
+	in.book.Ended(ref)
 	if e.Told {
-		in.book.Learn(now, a.Ref, e.Load)
+		in.book.Learn(now, ref, e.Load)
 	}
 	if in.detect == DetectReset && (e.Outcome == policies.Reset || e.Outcome == policies.Refused) {
-		in.markDown(a.Ref)
+		in.markDown(ref)
 	}
 	s.out--
 	if f.staged {
@@ -207,11 +207,11 @@ func (f *FrontEnd) Ended(now time.Duration, e End, out *Actions) {
 		if s.out == 0 && s.won == 0 {
 			s.flags |= flagEnding
 		}
-		in.subs.Attempts.Ended(in.at(now), balance.Done{Attempt: a, ServerTime: e.ServerTime, Outcome: e.Outcome, Told: e.Told})
+		in.subs.Attempts.Ended(in.at(now), balance.Done{Attempt: f.attempt(e.Slot, e.N), ServerTime: e.ServerTime, Outcome: e.Outcome, Told: e.Told})
 		s = &f.slots[e.Slot]
 		s.flags &^= flagEnding
 	}
-	if s.out == 0 && s.flags&(flagParked|flagOpen) == flagOpen && s.req == a.Req {
+	if s.out == 0 && s.flags&(flagParked|flagOpen) == flagOpen && s.req == req {
 		f.close(e.Slot, e.Outcome)
 	}
 	if in.hold != nil {
@@ -395,7 +395,9 @@ func (f *FrontEnd) alloc(r *policies.Request, in *instance) uint32 {
 		i = uint32(len(f.slots))
 		f.slots = append(f.slots, slot{})
 	}
-	f.slots[i] = slot{req: r.ID, service: in.index, flags: flagOpen}
+	s := &f.slots[i]
+	s.req, s.ref, s.sent, s.service, s.flags = r.ID, policies.Ref{}, 0, in.index, flagOpen
+	s.tries, s.out, s.won, s.gone, s.next = 0, 0, 0, 0, 0
 	f.open++
 	if in.track {
 		f.keep(i, r)
@@ -446,10 +448,18 @@ func (f *FrontEnd) send(i uint32, in *instance, ref policies.Ref) {
 		c := &f.cold[i]
 		c.tries = append(c.tries, try{ref: ref, sent: f.now, out: true})
 	}
-	f.out.List = append(f.out.List, Action{Kind: ActSend, N: n, Service: in.index, Slot: i, Req: s.req, Ref: ref})
+	f.out.add(ActSend, n, in.index, i, s.req, ref, 0)
 	if in.subs.Attempts != nil {
 		in.subs.Attempts.Sent(in.at(f.now), balance.Attempt{Req: s.req, Ref: ref, N: n})
 	}
+}
+
+// target is where attempt n of the request in slot i went.
+func (f *FrontEnd) target(i uint32, n uint8) policies.Ref {
+	if s := &f.slots[i]; s.tries <= 1 {
+		return s.ref
+	}
+	return f.cold[i].tries[n].ref
 }
 
 func (f *FrontEnd) attempt(i uint32, n uint8) balance.Attempt {
@@ -475,7 +485,7 @@ func (f *FrontEnd) close(i uint32, class policies.Outcome) {
 	case s.gone != 0:
 		class = policies.Outcome(s.gone)
 	}
-	f.out.List = append(f.out.List, Action{Kind: ActClose, N: n, Service: s.service, Slot: i, Req: s.req, Ref: s.ref, Arg: uint64(class)})
+	f.out.add(ActClose, n, s.service, i, s.req, s.ref, uint64(class))
 	if s.flags&flagTracked != 0 {
 		f.ids.del(s.req)
 	}

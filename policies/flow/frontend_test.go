@@ -30,7 +30,7 @@ func TestPlainRequest(t *testing.T) {
 	require.Equal(t, []balance.Attempt{{Req: 40, Ref: ref(1, 0), Elapsed: time.Second}}, p.firsts)
 	r.now = 3 * time.Second
 	r.out.Reset()
-	r.Ended(r.now, flow.End{Slot: s, Outcome: policies.OK, ServerTime: 5, Told: true, Load: balance.Load{Running: 9}}, &r.out)
+	r.Ended(r.now, &flow.End{Slot: s, Outcome: policies.OK, ServerTime: 5, Told: true, Load: balance.Load{Running: 9}}, &r.out)
 	require.Equal(t, []balance.Done{{Attempt: balance.Attempt{Req: 40, Ref: ref(1, 0), Elapsed: 2 * time.Second}, ServerTime: 5, Told: true}}, p.ends)
 	r.closed(policies.OK, 0)
 	l, at, ok := r.Fleet(0).Heard(1)

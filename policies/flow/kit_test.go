@@ -105,7 +105,7 @@ func (r *rig) arrive(id uint64) uint32 {
 
 func (r *rig) end(slot uint32, n uint8, o policies.Outcome) {
 	r.out.Reset()
-	r.Ended(r.now, flow.End{Slot: slot, N: n, Outcome: o}, &r.out)
+	r.Ended(r.now, &flow.End{Slot: slot, N: n, Outcome: o}, &r.out)
 }
 
 func (r *rig) wake(token uint64) {

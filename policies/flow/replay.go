@@ -161,7 +161,7 @@ func (p *player) decode(kind input) func() {
 		if e.Told = r.u() != 0; e.Told {
 			e.Load = r.load()
 		}
-		return p.guard(e.Slot, e.N, func() { f.Ended(now, e, out) })
+		return p.guard(e.Slot, e.N, func() { f.Ended(now, &e, out) })
 	case inGone:
 		slot, class := uint32(r.u()), policies.Outcome(r.u())
 		return p.guard(slot, 0, func() { f.Gone(now, slot, class, out) })

@@ -55,7 +55,7 @@ func (c *clock) arrive(at time.Duration, r policies.Request) {
 
 // end ends the first attempt of a request.
 func (c *clock) end(at time.Duration, id uint64, o policies.Outcome, output uint32) {
-	c.at(at, func() { c.f.Ended(at, flow.End{Slot: c.slots[id], Outcome: o, Output: output}, &c.out) })
+	c.at(at, func() { c.f.Ended(at, &flow.End{Slot: c.slots[id], Outcome: o, Output: output}, &c.out) })
 }
 
 // run handles all events, equal times in the order they were filed, and replays the tape.
@@ -323,7 +323,7 @@ func TestSettlement(t *testing.T) {
 			q.MaxTokens = c.max
 			slot := f.Arrive(0, &q, &out)
 			if c.end == policies.OK {
-				f.Ended(0, flow.End{Slot: slot, Outcome: c.end, Output: 20}, &out)
+				f.Ended(0, &flow.End{Slot: slot, Outcome: c.end, Output: 20}, &out)
 			}
 			charged, actual := f.Settlement(slot)
 			require.InDelta(t, c.charged, charged, 0)
@@ -344,7 +344,7 @@ func TestEstimate(t *testing.T) {
 	f.Start(0, &out)
 	serve := func(id uint64, class uint16, output uint32) (charged float64) {
 		slot := f.Arrive(0, &policies.Request{ID: id, Tenant: 1, Class: class, Input: 10, MaxTokens: 90}, &out)
-		f.Ended(0, flow.End{Slot: slot, Output: output}, &out)
+		f.Ended(0, &flow.End{Slot: slot, Output: output}, &out)
 		charged, _ = f.Settlement(slot)
 		return charged
 	}
@@ -418,7 +418,7 @@ func TestHold(t *testing.T) {
 		for id := range uint64(3) {
 			clk.at(26*time.Second, func() {
 				if clk.f.Open() > 0 {
-					clk.f.Ended(clk.now, flow.End{Slot: clk.slots[id]}, &clk.out)
+					clk.f.Ended(clk.now, &flow.End{Slot: clk.slots[id]}, &clk.out)
 				}
 			})
 		}

@@ -72,7 +72,7 @@ func everything(t *testing.T, r *rig) {
 			r.Gone(r.now, s, policies.Cancelled, &r.out)
 		}
 		for _, n := range []uint8{1, 0} { // the wake has hedged
-			r.Ended(r.now, flow.End{Slot: s, N: n, Outcome: policies.HTTP503, Told: id%2 == 0, Load: load, ServerTime: 7}, &r.out)
+			r.Ended(r.now, &flow.End{Slot: s, N: n, Outcome: policies.HTTP503, Told: id%2 == 0, Load: load, ServerTime: 7}, &r.out)
 		}
 		r.Membership(r.now, 0, balance.Change{Kind: balance.ChangeAdded, Ref: ref(uint32(id%3), uint32(id/10))}, &r.out)
 	}

@@ -259,7 +259,7 @@ func (f *front) ended(a *attempt, res wire.Result) {
 		if res.Outcome != policies.OK && (q.claimed == a || q.claimed == nil && a.n == 0 && !q.whole.Load()) {
 			f.leave(q, res.Outcome, now)
 		}
-		f.fe.Ended(now, flow.End{Slot: q.slot, N: a.n, Outcome: res.Outcome, Told: res.Told, Load: res.Load, ServerTime: res.ServerTime}, &f.out)
+		f.fe.Ended(now, &flow.End{Slot: q.slot, N: a.n, Outcome: res.Outcome, Told: res.Told, Load: res.Load, ServerTime: res.ServerTime}, &f.out)
 		f.removed(int(a.service), a.ref, now)
 	})
 }

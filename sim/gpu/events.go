@@ -49,6 +49,21 @@ type Event struct {
 // reuses it.
 type Events struct{ List []Event }
 
+// add appends an event that ends at its only instant. The fields are written in
+// place: a literal is built aside and copied in pieces wider than it was written in,
+// which stalls the loads.
+func (e *Events) add(kind EventKind, why policies.Outcome, id uint32, at time.Duration) *Event {
+	k := len(e.List)
+	if k == cap(e.List) {
+		e.List = append(e.List, Event{})
+	}
+	e.List = e.List[:k+1]
+	x := &e.List[k]
+	x.Kind, x.Outcome, x.ID, x.At, x.First = kind, why, id, at, at
+	x.Queue, x.Batch, x.Service = 0, 0, 0
+	return x
+}
+
 // Never is the instant that does not come.
 const Never = time.Duration(math.MaxInt64)
 

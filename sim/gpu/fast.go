@@ -61,7 +61,7 @@ func (p *Pool) beginPlain(now time.Duration, rep *replica, n *node, ev *Events) 
 	rep.start = now
 	rep.end = endAt(now, n.work, rep.rate)
 	if !p.SkipBegan {
-		ev.List = append(ev.List, Event{Kind: Began, ID: n.id, At: now, First: now})
+		ev.add(Began, policies.OK, n.id, now)
 	}
 }
 
@@ -81,10 +81,8 @@ func (p *Pool) settlePlain(now time.Duration, rep *replica, ev *Events) {
 		i, end := rep.head, rep.end
 		n := &p.nodes[i]
 		if n.flags&gone == 0 {
-			ev.List = append(ev.List, Event{
-				Kind: Finished, ID: n.id, At: end, First: end,
-				Queue: rep.start - n.at, Service: end - rep.start,
-			})
+			e := ev.add(Finished, policies.OK, n.id, end)
+			e.Queue, e.Service = rep.start-n.at, end-rep.start
 		}
 		p.nextPlain(end, rep, n.next, ev)
 		p.give(i)

@@ -239,7 +239,7 @@ func (p *Pool) give(i int32) {
 }
 
 func reject(ev *Events, now time.Duration, id uint32, why policies.Outcome) {
-	ev.List = append(ev.List, Event{Kind: Rejected, Outcome: why, ID: id, At: now, First: now})
+	ev.add(Rejected, why, id, now)
 }
 
 // after adds a duration of at most longest to an instant, short of Never.

@@ -25,7 +25,7 @@ func (h *Host) step() {
 	case evDone:
 		h.done(e.job, e.ref)
 	case evEnded:
-		f.Ended(h.Now, flow.End{Slot: e.job.slot, N: e.job.n, Outcome: e.outcome}, h.reset())
+		f.Ended(h.Now, &flow.End{Slot: e.job.slot, N: e.job.n, Outcome: e.outcome}, h.reset())
 		h.execute(e.front)
 	case evHeard:
 		h.Messages++

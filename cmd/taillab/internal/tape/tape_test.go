@@ -33,7 +33,7 @@ func record(t testing.TB, calls int) tape.Header {
 		at := time.Duration(i) * time.Millisecond
 		slot := fe.Arrive(at, &policies.Request{ID: uint64(i), Arrived: at}, &out)
 		out.Reset()
-		fe.Ended(at+time.Microsecond, flow.End{Slot: slot, Outcome: policies.OK}, &out)
+		fe.Ended(at+time.Microsecond, &flow.End{Slot: slot, Outcome: policies.OK}, &out)
 	}
 	return tape.Header{ToolVersion: "devel", Scenario: "by-hand", Policy: "p2c", Family: "balance", Seed: 1, RunSeed: runSeed, FrontEnds: 1,
 		Services: []tape.Service{{Name: "main", Type: "p2c", Params: json.RawMessage(`{"choices":2}`), Replicas: 4, Detect: "reset"}},
