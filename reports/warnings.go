@@ -14,6 +14,8 @@ func WarningCodes() []WarningCode {
 	return []WarningCode{
 		{"few-samples", "A percentile needs n·(1−p) ≥ 30 completed requests per part (3,000 for P99, 30,000 for P99.9). With fewer its value is null; use more requests per seed."},
 		{"few-seeds", "Fewer than 5 seeds: intervals are wide and say little. Use `sweep.seeds: 10` or more."},
+		{"quota-setting", "A limiter works with its parameters, but hardly as meant: leases alone can drain a group, or every front end may admit the whole limit between two syncs."},
+		{"shard-skew", "The busiest shard of the quota store has more than twice the mean load: few groups, or few large ones, do not spread evenly."},
 		{"survivor-bias", "More requests failed than the percentile leaves out, so it describes the survivors. A gate on it may fail but cannot pass."},
 		{"unfinished", "More requests were still under way at the drain cap than the percentile leaves out. A gate on it may fail but cannot pass."},
 		{"unpaired-seeds", "Some seeds exist on one side of a comparison only; they were dropped from it."},

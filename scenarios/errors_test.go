@@ -166,8 +166,22 @@ func errorCases() []errorCase {
 		{name: "policy-far", text: with("policies: {balance: [weather]}")},
 
 		// What this version does not have.
-		{name: "later", text: with("quota: {cost: constant}", "cluster: {}", "live: {actuator: pool, emulator: {}}",
-			"policies: {balance: p2c, quota: central}", "fleet: {replicas: 8, gpu: h100-8b, engine: {}}")},
+		{name: "later", text: with("cluster: {}", "live: {actuator: pool, emulator: {}}",
+			"policies: {balance: p2c}", "fleet: {replicas: 8, gpu: h100-8b, engine: {}}")},
+
+		// Quota.
+		{name: "quota-ranges", text: with("quota: {group_limit: {rate: 0/s, burst: 0.5}, groups: {n: 0, zipf: 9}, cost: free, on_denied: {retry: {max: 0, backoff: -1s}}, wait_max: 0s, on_store_loss: shut, store: {shards: 0, placement: ring, rtt: -1ms, stall: {every: 0s}, loss: 1, timeout: 1ms, live: {spawn: 65, redis: x}}}", "policies: {quota: central}")},
+		{name: "quota-limit", text: with("quota: {group_limit: {rate: 10/s, concurrency: 3}, units: 40}", "policies: {quota: token}")},
+		{name: "quota-units", text: with("quota: {group_limit: {rate: 10/s}, units: 40}", "policies: {quota: [token, {name: central, inner: concurrency}, {name: concurrency, units: 3}]}")},
+		{name: "quota-none", text: with("quota: {group_limit: {rate: 10/s}}", "policies: {share: maxmin}")},
+		{name: "quota-fit", text: with("quota: {group_limit: {rate: 600/s, burst: 30}, store: {rtt: 5ms}}", "policies: {quota: [{name: lease, size: 40, ttl: 5ms}, {name: async, sync: 2ms}, {name: central, as: c, renew: 40s, inner: tokn}, leese]}")},
+		{name: "quota-held", text: with("quota: {group_limit: {concurrency: 64 units}}", "policies: {quota: [lease, async, gcra, central, static, concurrency]}")},
+		{name: "quota-groups", text: with("quota: {group_limit: {rate: 600/s}, groups: [{name: a, tenants: [x, {name: y, weight: 0}, z]}, {name: a, tenants: [x]}, {tenants: []}]}",
+			"policies: {quota: central}", "workload: {input: 512, output: 100, tenants: [{name: x, share: 0.5, group: b}, {name: w, share: 0.5}]}")},
+		{name: "quota-groups-counted", text: with("quota: {group_limit: {rate: 600/s}, groups: {n: 5}}", "policies: {quota: central}", "workload: {input: 512, output: 100, tenants: {n: 3}}")},
+		{name: "quota-tokens", text: with("quota: {group_limit: {rate: 600/s}, cost: input}", "policies: {quota: token}", "workload: {output: 100}")},
+		{name: "quota-unbounded", text: with("quota: {group_limit: {rate: 600/s}, cost: input+max_tokens}", "policies: {quota: token}", "workload: {input: 512, output: {lognormal: {mean: 100, cv: 1}}}")},
+		{name: "quota-stall", text: with("quota: {group_limit: {rate: 600/s}, on_denied: hop, store: {loss: 1%, stall: {for: 1s}, live: valkey}}", "policies: {quota: central}")},
 
 		// Fleets that change their size.
 		{name: "elastic-fixed", text: with("fleet: {replicas: 8, gpu: h100-8b, lifecycle: {bind: 1s}, reclaim: {rate: 1/h}}", "policies: {autoscale: hpa}")},

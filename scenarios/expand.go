@@ -153,6 +153,11 @@ func warningsOf(cells []*Cell) []reports.Warning {
 			continue
 		}
 		last = c.Setup
+		for _, w := range c.Setup.warnings {
+			if !slices.ContainsFunc(out, func(x reports.Warning) bool { return x.Code == w.Code && x.Message == w.Message }) {
+				out = append(out, w)
+			}
+		}
 		for _, w := range c.Setup.Workload.Warnings() {
 			if !seen[w] {
 				seen[w] = true

@@ -167,12 +167,18 @@ func (l *loader) point(top block) draft {
 	demand := top.get("workload").get("demand")
 	brings := demand != nil || exists(top.n, "workload.arrivals.trace.columns.duration")
 	d.services = l.services(top, brings, catalog{l.opt.Catalog})
-	l.labelsOnce(d.services)
 	for i := range d.services {
 		l.checkDemand(demand, d.services[i].Groups)
 		l.checkTables(&d.services[i])
 		l.checkElastic(&d.services[i])
 	}
+	q := l.quotaBlock(top, l.limiters(top, d.services))
+	if q != nil {
+		before := l.list.broken()
+		l.quotaGroups(q, &d.spec)
+		sound = sound && l.list.broken() == before
+	}
+	l.labelsOnce(d.services)
 	faults := l.faults(top.get("faults"), d.services, d.spec.Frontends.Count)
 	d.measure = l.measure(top.get("measure"))
 	d.setup = &Setup{FrontEnds: d.spec.Frontends, Faults: faults, spec: d.spec}
@@ -184,6 +190,9 @@ func (l *loader) point(top block) draft {
 	}
 	if sound {
 		l.compile(&d)
+	}
+	if q != nil && d.setup.Workload != nil {
+		l.fit(q, &d)
 	}
 	d.setup.Measure = d.measure.Measure
 	if d.measure.warmup != nil {

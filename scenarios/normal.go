@@ -30,6 +30,7 @@ type normalSetup struct {
 	Workload  any             `json:"workload"`
 	Trace     *normalTrace    `json:"trace,omitempty"`
 	Faults    []any           `json:"faults"`
+	Quota     any             `json:"quota,omitempty"`
 	Measure   any             `json:"measure"`
 	Live      any             `json:"live,omitempty"` // nil = the default
 }
@@ -92,6 +93,10 @@ func normaliseCell(c *Cell) normalCell {
 			n.Policies = append(n.Policies, map[string]any{"name": a.Type, "params": a.Params})
 		}
 	}
+	if c.Limiter.Make != nil {
+		n.Policies = append(n.Policies, map[string]any{"name": c.Limiter.Type, "params": c.Limiter.Params},
+			map[string]any{"name": c.Limiter.Share, "params": c.Limiter.ShareParams})
+	}
 	return n
 }
 
@@ -109,6 +114,9 @@ func normaliseSetup(c *Cell) normalSetup {
 	live.Tape, live.Telemetry = true, DefaultLive().Telemetry // they decide no result
 	if !reflect.DeepEqual(live, DefaultLive()) {
 		n.Live = tree(live)
+	}
+	if s.Quota != nil {
+		n.Quota = tree(s.Quota)
 	}
 	for _, f := range s.Faults {
 		n.Faults = append(n.Faults, tree(f))

@@ -16,9 +16,12 @@ type place struct {
 	written bool // the key stands in the file
 }
 
-// placesOf lists the places in the order of the file, service after service.
+// placesOf lists the places: those of the front ends, then service after service.
 func placesOf(services []serviceDraft) []place {
 	var out []place
+	if len(services) > 0 {
+		out = append(out, services[0].front...)
+	}
 	for i := range services {
 		s := &services[i]
 		out = append(out, place{"balance", i, s.Name, s.balance, s.written})
@@ -117,12 +120,19 @@ func (c *Cell) put(pl place, p policyDraft) {
 		at = p.n.place()
 	}
 	at.Path = p.path
-	if pl.family == "balance" {
+	fresh := p.fresh
+	switch pl.family {
+	case "balance":
 		c.Balancers[pl.service] = p.Policy
 		c.Balancers[pl.service].place = at
 		return
+	case "quota":
+		c.Limiter.limit(p, at)
+		return
+	case "share":
+		c.Limiter.divide(p)
+		return
 	}
-	fresh := p.fresh
 	c.Autoscalers[pl.service] = Autoscaler{Type: p.Type, Params: p.Params, place: at, Make: func() autoscale.Autoscaler {
 		a, _ := fresh().(autoscale.Autoscaler)
 		return a

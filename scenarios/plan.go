@@ -41,6 +41,7 @@ type Cell struct {
 
 	Balancers   []Policy     // by service
 	Autoscalers []Autoscaler // by service
+	Limiter     Limiter      // of every front end; the zero value is none
 	Setup       *Setup       // shared by the cells of one axis point
 }
 
@@ -69,11 +70,13 @@ type Setup struct {
 	FrontEnds workloads.Frontends
 	Workload  *workloads.Compiled
 	Faults    []Fault
+	Quota     *Quota // nil: no limiter is written
 	Measure   Measure
 	Live      Live
 
 	spec     workloads.Spec // what Workload was compiled from, for the plan's hash
-	warmupAt Problem        // where measure.warmup stands: a problem to be, without message
+	warnings []reports.Warning
+	warmupAt Problem // where measure.warmup stands: a problem to be, without message
 }
 
 // Service is what requests call: a fleet behind a network.

@@ -10,6 +10,8 @@ import (
 	"taillab/policies"
 	"taillab/policies/autoscale"
 	"taillab/policies/balance"
+	"taillab/policies/quota"
+	"taillab/policies/share"
 )
 
 // catalog is the catalogue with the words that problems use for its families.
@@ -17,7 +19,7 @@ type catalog struct{ policies.Catalog }
 
 // Catalog lists the policies that come with the program, family after family.
 func Catalog() policies.Catalog {
-	return slices.Concat(balance.Catalog(), autoscale.Catalog())
+	return slices.Concat(balance.Catalog(), quota.Catalog(), share.Catalog(), autoscale.Catalog())
 }
 
 // familyWord is what one policy of a family is called.
@@ -29,6 +31,8 @@ func familyWord(family string) string {
 		return "limiter"
 	case "autoscale":
 		return "autoscaler"
+	case "share":
+		return "divider"
 	}
 	return family + " policy"
 }
@@ -117,6 +121,12 @@ func isOf(family string, p any) bool {
 		return ok
 	case "autoscale":
 		_, ok := p.(autoscale.Autoscaler)
+		return ok
+	case "quota":
+		_, ok := p.(quota.Limiter)
+		return ok
+	case "share":
+		_, ok := p.(share.Divider)
 		return ok
 	}
 	return true

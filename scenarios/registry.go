@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"taillab/policies/quota"
 	"taillab/workloads"
 )
 
@@ -28,6 +29,7 @@ func Keys() []Key {
 	out = append(out, fleetKeys()...)
 	out = append(out, elasticKeys()...)
 	out = append(out, serviceKeys()...)
+	out = append(out, quotaKeys()...)
 	out = append(out, runKeys()...)
 	return append(out, liveKeys()...)
 }
@@ -93,7 +95,7 @@ func topKeys() []Key {
 		key("about", "string", `""`, "", "what the scenario shows"),
 		key("allow_overload", "bool", "false", "", "permits a load of 1 or more"),
 		key("allow_closed", "bool", "false", "", "permits open-loop gates on closed-loop arrivals"),
-	}, later("quota", "cluster")...)
+	}, later("cluster")...)
 }
 
 func workloadKeys() []Key {
@@ -213,8 +215,8 @@ func serviceKeys() []Key {
 		key("S.policies.balance", "policy", "random", "taillab list policies", "where a request goes; a list is swept"),
 		key("S.policies.autoscale", "policy", "none", "taillab list policies", "how many replicas there should be; a list is swept"),
 		key("S.reporter", "enum", "not said", "replica agent inferred", "where a policy's replica half runs live; the targets file wins; inferred with one front end"),
-		key("policies.quota", "policy", "none", "none", "whether a request may go now"),
-		key("policies.share", "policy", "fcfs", "fcfs", "order of those that wait for quota"),
+		key("policies.quota", "policy", "none", "taillab list policies", "whether a request may go now, one instance per front end; a list is swept"),
+		key("policies.share", "policy", "fcfs", "taillab list policies", "how the tenants of a group share its limit; a list is swept"),
 		key("policies.graph", "policy", "none", "none", "what runs next in a request graph"),
 		key("policies.schedule", "policy", "none", "none", "which node a pod gets"),
 	}
@@ -246,6 +248,27 @@ func runKeys() []Key {
 		key("measure.precision", "share", "off", "0.1%…50%", "more seeds until the intervals of P50 and P99 are within ± this of their value"),
 		key("measure.max_seeds", "int", "200", "2…10,000", "cap on the seeds that precision may ask for"),
 		key("gates[]", "string", "none", "", "pass or fail rules"),
+	}
+}
+
+// quotaKeys are those of limits and of the store that counts.
+func quotaKeys() []Key {
+	return []Key{
+		key("quota.group_limit", "{rate, burst} or {concurrency}", "", "rate (0, 1e9]/s, burst ≥ 1 unit, concurrency > 0 units", "what each group may take: units per second, or units held at once; burst defaults to one second of the rate"),
+		key("quota.groups", "{n, zipf, tenants} or list of {name, tenants: {n, zipf} or list of {name, weight}}", "those of workload.tenants", "n 1…10,000, zipf [0, 5], weight > 0", "who shares a limit; where the workload lists no tenants, the groups make them"),
+		key("quota.cost", "enum", "constant", strings.Join(costKinds(), " "), "what a request is charged, in units; settled when it closes"),
+		key("quota.units", "number", "1", "> 0", "constant: units per request"),
+		key("quota.on_denied", "drop, wait or retry: {max, backoff}", "drop", "max 1…250, backoff ≥ 0", "what becomes of a denied request: it ends as rejected, waits in its group's line, or asks again"),
+		key("quota.wait_max", "duration", "10s", "> 0", "wait: how long"),
+		key("quota.on_store_loss", "enum", "static", strings.Join(lossModes(), " "), "what decides while the store does not answer: 1/n of the limit, admit, deny"),
+		key("quota.store.shards", "int", "1", "1…10,000", "how many hold the counters; a group lives on one"),
+		key("quota.store.placement", "enum", "rendezvous", strings.Join(quota.Placements(), " "), "which shard holds a group"),
+		key("quota.store.rtt", "duration", "1ms", "≥ 0", "front end to shard and back, half each way"),
+		key("quota.store.service", "duration", "15us", "≥ 0", "of one ask, in order of arrival"),
+		key("quota.store.stall", "{every, for}", "none", "> 0", "a shard serves nothing for a while: mean of exponential gaps, and how long"),
+		key("quota.store.loss", "share", "0", "[0, 1)", "of the messages to and from a shard"),
+		key("quota.store.timeout", "duration", "none; live 50ms", "> rtt", "after which an ask counts as lost"),
+		key("quota.store.live", "miniredis, {redis: [ADDR, …]} or {spawn: 1…64}", "miniredis", "", "what stands for the shards of a live run"),
 	}
 }
 

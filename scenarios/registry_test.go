@@ -30,8 +30,8 @@ func TestKeys(t *testing.T) {
 func TestChildKeys(t *testing.T) {
 	t.Parallel()
 	valid, later := childKeys("")
-	require.Equal(t, strings.Fields("version name about allow_overload allow_closed workload frontends fleet hold services network discovery policies reporter faults sweep measure gates live"), valid)
-	require.Equal(t, strings.Fields("quota cluster"), later)
+	require.Equal(t, strings.Fields("version name about allow_overload allow_closed workload frontends fleet hold services network discovery policies reporter quota faults sweep measure gates live"), valid)
+	require.Equal(t, strings.Fields("cluster"), later)
 	valid, later = childKeys("S")
 	require.Equal(t, strings.Fields("fleet hold network discovery policies reporter"), valid)
 	require.Empty(t, later)

@@ -21,6 +21,7 @@ type serviceDraft struct {
 	written   bool // policies.balance stands in the file
 	scalerTop bool // and policies.autoscale before it
 	fleetAt   block
+	front     []place // policies of the front ends: kept by the first service
 }
 
 // sugarKeys may stand at the top level in place of services.
@@ -64,7 +65,7 @@ func (d *decoder) services(root block, demand bool, cat catalog) []serviceDraft 
 // does not have; what they do without a policy may be said.
 func (d *decoder) policies(b block, registered string) block {
 	p := d.block(b.get("policies"), b.at("policies"), registered)
-	for _, f := range []struct{ key, only string }{{"quota", "none"}, {"share", "fcfs"}, {"graph", "none"}, {"schedule", "none"}} {
+	for _, f := range []struct{ key, only string }{{"graph", "none"}, {"schedule", "none"}} {
 		if n := p.get(f.key); n != nil && textOf(n) != f.only {
 			d.ps.at(n, p.at(f.key), "remove it", "%s other than %s is not available in this version", p.at(f.key), f.only)
 		}

@@ -102,6 +102,8 @@ func (d *decoder) axis(k, n *node, root block, s *sweep) {
 	switch {
 	case n.kind == seqNode && k.text == "rate":
 		a.path = ratePath(root.get("workload").get("arrivals"))
+	case n.kind == seqNode && k.text == "demand" && len(n.items) > 0 && strings.Contains(textOf(n.items[0]), "/"):
+		a.path = ratePath(root.get("workload").get("arrivals")) // demand for a quota: how much comes
 	case n.kind == seqNode && k.text == "demand":
 		a.path = "workload.demand"
 	case n.kind == seqNode:

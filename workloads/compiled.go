@@ -54,6 +54,15 @@ func (c *Compiled) Classes() []string { return slices.Clone(c.classes) }
 // is "default".
 func (c *Compiled) Groups() []string { return slices.Clone(c.groups) }
 
+// TenantGroups returns the group of each tenant, as an index of Groups.
+func (c *Compiled) TenantGroups() []uint32 {
+	out := make([]uint32, len(c.tenants))
+	for i, t := range c.tenants {
+		out[i] = t.group
+	}
+	return out
+}
+
 // Models returns the names behind Request.Model.
 func (c *Compiled) Models() []string { return slices.Clone(c.models) }
 

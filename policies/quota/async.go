@@ -49,8 +49,8 @@ func (p *Async) Store(groups []Group) Store { return newRates(groups, false, p.c
 
 // Fit implements Fitted.
 func (p *Async) Fit(s Setting) (problems, warnings []policies.Problem) {
-	if why := rateOnly(s, "async"); why != "" {
-		return []policies.Problem{{Msg: why, Hint: "use central with inner: concurrency"}}, nil
+	if problems = fitRate(s, nil); problems != nil {
+		return problems, nil
 	}
 	if p.Sync < s.RTT {
 		problems = append(problems, policies.Problem{Path: "sync", Msg: fmt.Sprintf("sync is %v: it is below the round trip to the store, %v", p.Sync, s.RTT)})

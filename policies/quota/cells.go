@@ -70,13 +70,3 @@ func (c *cells) flows(env *Env, tell func(k int, rate, burst float64)) {
 		}
 	}
 }
-
-// rateOnly refuses a number of units as the limit of a strategy that only knows rates.
-func rateOnly(s Setting, name string) string {
-	for i := range s.Groups {
-		if s.Groups[i].Units > 0 {
-			return name + " takes units of a rate ahead: it cannot keep a number of units held at once"
-		}
-	}
-	return ""
-}

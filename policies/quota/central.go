@@ -54,6 +54,9 @@ func (p *Central) Store(groups []Group) Store {
 func (p *Central) Fit(s Setting) (problems, warnings []policies.Problem) {
 	for i := range s.Groups {
 		g := &s.Groups[i]
+		if g.Units == 0 && g.Rate == 0 {
+			return fitRate(s, nil), nil
+		}
 		if units := g.Units > 0; units != (p.Inner == innerConcurrency) {
 			want := innerToken
 			if units {

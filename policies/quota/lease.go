@@ -44,8 +44,8 @@ func (p *Lease) Store(groups []Group) Store { return newRates(groups, false, p.c
 
 // Fit implements Fitted.
 func (p *Lease) Fit(s Setting) (problems, warnings []policies.Problem) {
-	if why := rateOnly(s, "lease"); why != "" {
-		return []policies.Problem{{Msg: why, Hint: "use central with inner: concurrency"}}, nil
+	if problems = fitRate(s, nil); problems != nil {
+		return problems, nil
 	}
 	if p.TTL <= s.RTT {
 		problems = append(problems, policies.Problem{Path: "ttl", Msg: fmt.Sprintf("ttl is %v: a lease must outlive the round trip to the store, %v", p.TTL, s.RTT)})
