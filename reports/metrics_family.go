@@ -8,9 +8,23 @@ import "strings"
 // name into End.Metrics.
 func familyMetrics() []MetricInfo {
 	return []MetricInfo{
+		FamilyMetric("quota", "admitted_of_ideal", HigherBetter, "units admitted, over what a limiter without delay would admit: min(offered, rate·time + burst)"),
+		FamilyMetric("quota", "worst_second_rps", LowerBetter, "most units that a group admitted in one second, the first two seconds left out"),
 		FamilyMetric("quota", "over_admission", LowerBetter, "admitted beyond the limit, as a share of it"),
+		FamilyMetric("quota", "quota_utilization", HigherBetter, "share of the limit that was used"),
 		FamilyMetric("quota", "jain", HigherBetter, "Jain index of admitted over min(demand, fair share)"),
+		FamilyMetric("quota", "denied", LowerBetter, "denials per request"),
+		FamilyMetric("quota", "asked_again", LowerBetter, "further decisions per request, after a denial"),
+		FamilyMetric("quota", "p50_decision_ms", LowerBetter, "median time to a decision"),
 		FamilyMetric("quota", "p99_decision_ms", LowerBetter, "99th percentile of the time to a decision"),
+		FamilyMetric("quota", "p999_decision_ms", LowerBetter, "99.9th percentile of the time to a decision"),
+		FamilyMetric("quota", "p50_reclaim_ms", LowerBetter, "of tenants that want no more than their fair share: median time from a denial to the next unit"),
+		FamilyMetric("quota", "p99_reclaim_ms", LowerBetter, "of such tenants: 99th percentile of the time from a denial to the next unit"),
+		FamilyMetric("quota", "settled_of_charged", NoBetter, "units used, over units charged"),
+		FamilyMetric("quota", "debt", LowerBetter, "units used beyond the charge of their request, over units charged"),
+		FamilyMetric("quota", "shard_ops_rps", LowerBetter, "asks that the shards of the store served per second, all shards together"),
+		FamilyMetric("quota", "shard_skew", LowerBetter, "asks of the busiest shard, over the mean"),
+		FamilyMetric("quota", "fallback_share", LowerBetter, "share of the decisions that were made without the store, because it did not answer"),
 		FamilyMetric("autoscale", "slo_miss_s", LowerBetter, "seconds whose P99 missed the SLO"),
 	}
 }

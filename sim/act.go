@@ -26,6 +26,10 @@ func (l *lab) act(k int) {
 			l.post(a.At, l.id.wakeFront, envelope{service: a.Service, front: uint32(k), gen: l.fronts[k].gen, arg: a.Arg})
 		case flow.ActCancel:
 			l.sendCancel(k, a)
+		case flow.ActAsk:
+			l.sendAsk(k, a)
+		case flow.ActDecided:
+			l.decided(k, a)
 		}
 	}
 	l.out.Reset()
@@ -267,7 +271,7 @@ func (l *lab) respond(i uint32) {
 	e := &l.end
 	e.Slot, e.N, e.Outcome, e.ServerTime = a.slot, a.n, a.outcome, 0
 	if a.outcome == policies.OK {
-		e.ServerTime = a.finished - a.reached
+		e.ServerTime, e.Output = a.finished-a.reached, l.reqs[a.req].output
 	}
 	f.fe.Ended(l.now(), e, &l.out)
 	l.act(int(a.front))

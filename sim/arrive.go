@@ -148,6 +148,7 @@ func (l *lab) arrive(r *workloads.Request) {
 	if measured && !l.win.opened {
 		l.win.opened, l.win.begin = true, now
 		l.win.before = l.snap()
+		l.quota.open(l)
 	}
 	i := l.newRequest()
 	q := &l.reqs[i]
@@ -166,6 +167,7 @@ func (l *lab) arrive(r *workloads.Request) {
 	v.ID, v.Key, v.Arrived, v.Deadline = r.ID, r.Key, r.At, r.Deadline
 	v.Service, v.Tenant, v.Group, v.Model = r.Service, r.Tenant, r.Group, r.Model
 	v.Input, v.Class, v.Priority, v.Cold = r.Input, r.Class, r.Priority, 0
+	l.quota.arrived(i, r.Group, r.Tenant)
 	if r.Blocks != nil {
 		l.blocks = put(l.blocks, i, r.Blocks)
 		l.view.Cold = i + 1

@@ -14,6 +14,7 @@ func (l *lab) closed(k int, a *flow.Action) {
 	i := l.fronts[k].slots[a.Slot]
 	q := &l.reqs[i]
 	class := policies.Outcome(a.Arg)
+	l.settled(k, a.Slot, i)
 	if q.measured {
 		l.book(i, class, a.N)
 	}
@@ -76,8 +77,9 @@ func (l *lab) steps(rec *reports.Record, i uint32, a *attempt) {
 	if int(q.front) == l.shared {
 		extra = l.extra[i]
 	}
-	rec.Latency = a.ended - q.at
-	rec.Steps.Held, rec.Steps.Network = a.sent-q.at-extra, extra+a.reached-a.sent+a.ended-a.finished
+	limit := l.quota.inQuota()
+	rec.Latency, rec.Steps.Quota = a.ended-q.at, limit
+	rec.Steps.Held, rec.Steps.Network = a.sent-q.at-extra-limit, extra+a.reached-a.sent+a.ended-a.finished
 	rec.Steps.Queue, rec.Steps.Batch, rec.Steps.Service = a.queue, a.batch, a.service
 	if !l.svcs[a.svc].pool.Model(a.ref.ID).Streams() {
 		return
@@ -225,7 +227,7 @@ func (l *lab) summary() reports.End {
 		{Name: "heartbeat", N: int64(m.Heartbeat)}, {Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}} {
 		end.Messages = append(end.Messages, c)
 	}
-	end.Metrics = l.paths()
+	end.Metrics = append(l.paths(), l.quota.metrics(l, span)...)
 	return end
 }
 

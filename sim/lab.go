@@ -9,6 +9,7 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/policies/quota"
 	"taillab/reports"
 	"taillab/scenarios"
 	"taillab/sim/gpu"
@@ -27,6 +28,7 @@ type lab struct {
 	svcs   []service
 	load   workload
 	win    window
+	quota  *limits // nil without a limiter
 
 	reqs    []request
 	views   []policies.Request // by request: on the way to a shared front end
@@ -64,6 +66,8 @@ type handlers struct {
 	wakeFront, wakeReplica       HandlerID
 	member, cancel, enter, fault HandlerID
 	deadline, tick, cap          HandlerID
+	ask, serve, grant, stall     HandlerID
+	askLost                      HandlerID
 }
 
 // front is one front end and what the host keeps for it.
@@ -73,6 +77,9 @@ type front struct {
 	gen   uint32   // grows when the front end is replaced
 	down  bool
 	dice  []*chance.Dice // by service
+	limit *chance.Dice   // of the limiter
+
+	limiter quota.Limiter // nil without a quota
 }
 
 // request is an open request: what the life of every one needs, one cache line. What
@@ -143,12 +150,14 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab,
 			return nil, err
 		}
 	}
+	l.addLimits()
 	l.addFronts()
 	if err := l.load.init(l); err != nil {
 		return nil, err
 	}
 	l.col = rec.Begin(num, l.setup())
 	l.addFaults()
+	l.quota.start(l)
 	return l, nil
 }
 
@@ -202,6 +211,11 @@ func (l *lab) register() {
 	h.wakeReplica = reg(Timing, l.posted((*lab).wakeReplica))
 	h.fault = reg(Timing, l.posted((*lab).faultEvent))
 	h.deadline = reg(Timing, l.posted((*lab).deadline))
+	h.ask = reg(Message, func(a uint64) { l.askAtShard(uint32(a)) })
+	h.serve = reg(Completion, func(a uint64) { l.askServed(int(a)) })
+	h.grant = reg(Message, func(a uint64) { l.granted(uint32(a)) })
+	h.askLost = reg(Timing, func(a uint64) { l.askLost(uint32(a)) })
+	h.stall = reg(Timing, func(a uint64) { l.stall(int(a)) })
 	h.tick = reg(Timing, func(uint64) { l.tick() })
 	h.cap = reg(Timing, func(uint64) { l.eng.Stop() })
 }
@@ -262,6 +276,7 @@ func (l *lab) open(k int) {
 	if l.rep.Cell.Setup.Measure.Tape {
 		cfg.Tape = l.newTape(fmt.Sprintf("frontend/%d.%d", k, f.gen))
 	}
+	cfg.Quota = l.quotaOf(f, k)
 	truths := make([]*truth, len(l.svcs))
 	for i := range l.svcs {
 		s := &l.svcs[i]

@@ -106,6 +106,10 @@ func (f *FrontEnd) Waited(slot uint32) (quota, held time.Duration) {
 	return f.stages[slot].quota, f.stages[slot].held
 }
 
+// Cost tells what the decision at hand about the request in slot charges, in units. It
+// may be asked as Waited may.
+func (f *FrontEnd) Cost(slot uint32) float64 { return f.stages[slot].cost }
+
 // Settlement tells what the request in slot was charged and, once it is closed, what
 // it used, in units. It may be asked as Waited may.
 func (f *FrontEnd) Settlement(slot uint32) (charged, actual float64) {
