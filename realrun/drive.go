@@ -12,6 +12,7 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/policies/quota"
 	"taillab/realrun/wire"
 	"taillab/reports"
 	"taillab/scenarios"
@@ -51,6 +52,8 @@ type drive struct {
 	clock *clock
 	pacer pacer
 	place place
+
+	limits *limits // nil without a quota
 
 	fronts    []*front
 	services  []service
@@ -177,7 +180,7 @@ func (d *drive) addFronts() {
 func (f *front) fresh() {
 	c := f.d.run.Cell
 	f.gen++
-	cfg := flow.Config{Index: f.index, Count: c.Setup.FrontEnds.Count}
+	cfg := flow.Config{Index: f.index, Count: c.Setup.FrontEnds.Count, Quota: f.quota()}
 	if c.Setup.Live.Tape {
 		cfg.Tape = &flow.Tape{}
 		f.tapes = append(f.tapes, taped{f.gen, cfg.Tape})
@@ -192,6 +195,26 @@ func (f *front) fresh() {
 	}
 	f.fe = flow.New(cfg)
 	f.reqs = nil
+}
+
+// quota configures the quota stage, nil where there is none; its dice go on.
+func (f *front) quota() *flow.Quota {
+	c := f.d.run.Cell
+	if c.Limiter.Make == nil {
+		return nil
+	}
+	if f.limit == nil {
+		f.limit = chance.NewDice(f.d.run.Seed, fmt.Sprintf("quota/%d", f.index))
+	}
+	if old, ok := f.limiter.(quota.Counted); ok {
+		old.Counts(func(name string, n uint64) {
+			if name == withoutStore {
+				f.alone += n
+			}
+		})
+	}
+	f.limiter = c.Limiter.Make()
+	return c.Setup.Quota.Stage(f.limiter, f.limit)
 }
 
 func detection(name string) flow.Detect {

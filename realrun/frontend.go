@@ -10,6 +10,7 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/policies/quota"
 	"taillab/realrun/wire"
 	"taillab/reports"
 	"taillab/workloads"
@@ -32,6 +33,10 @@ type front struct {
 	reqs []pending // by slot
 	dice []*chance.Dice
 	past flow.Counters // of the generations before
+
+	limiter quota.Limiter // nil without a quota
+	limit   *chance.Dice  // its dice
+	alone   uint64        // decisions without the store, of the generations before
 
 	started bool
 	early   []said
@@ -67,6 +72,9 @@ type todo struct {
 	act    flow.Action
 	gen    uint32
 	msg    balance.Msg
+	ask    quota.Ask
+	decide *reports.Decision
+	settle *settlement
 	call   *wire.Call
 	cancel context.CancelFunc
 	ctx    context.Context
@@ -104,6 +112,11 @@ func (f *front) take() []todo {
 			}
 		case flow.ActClose:
 			f.end(&t)
+		case flow.ActAsk:
+			t.ask = f.out.Asks[a.Arg]
+		case flow.ActDecided:
+			x := f.decided(&a)
+			t.decide = &x
 		}
 		list = append(list, t)
 	}
@@ -126,8 +139,13 @@ func (f *front) begin(t *todo) {
 func (f *front) end(t *todo) {
 	p := &f.reqs[t.act.Slot]
 	p.open = false
+	if charged, actual := f.fe.Settlement(t.act.Slot); charged > 0 {
+		t.settle = &settlement{f.last, p.req.Group, charged, actual, p.measured}
+	}
 	if p.measured { // else it was given up before, or is not measured
 		r := f.record(p, policies.Outcome(t.act.Arg), int(t.act.N))
+		r.Steps.Quota, _ = f.fe.Waited(t.act.Slot)
+		r.Steps.Held = max(0, r.Steps.Held-r.Steps.Quota)
 		t.record = &r
 		f.d.open.Add(-1)
 	}
@@ -173,9 +191,18 @@ func (f *front) execute(list []todo) {
 		case flow.ActSend:
 			f.d.send(f, t)
 		case flow.ActClose:
+			if t.settle != nil {
+				f.d.limits.settle(t.settle)
+			}
 			if t.record != nil {
 				f.d.book(t.record)
 			}
+		case flow.ActAsk:
+			f.d.ask(f, t)
+		case flow.ActDecided:
+			f.d.limits.mu.Lock()
+			f.d.limits.meter.Decided(*t.decide)
+			f.d.limits.mu.Unlock()
 		case flow.ActCancel:
 			if t.cancel != nil {
 				t.cancel()
@@ -259,7 +286,7 @@ func (f *front) ended(gen uint32, slot uint32, n uint8, req uint64, res wire.Res
 		}
 		a := &p.tries[n]
 		a.res, a.over = res, true
-		f.fe.Ended(now, &flow.End{Slot: slot, N: n, Outcome: res.Outcome, Told: res.Told, Load: res.Load, ServerTime: res.ServerTime}, &f.out)
+		f.fe.Ended(now, &flow.End{Slot: slot, N: n, Outcome: res.Outcome, Told: res.Told, Output: uint32(max(0, res.Tokens)), Load: res.Load, ServerTime: res.ServerTime}, &f.out)
 	})
 }
 

@@ -105,6 +105,10 @@ func (h Host) open(ctx context.Context, runs []scenarios.Run) (*session, error) 
 		s.arms = append(s.arms, d)
 		s.ends = append(s.ends, d.end)
 	}
+	if err = s.quotas(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
 	if s.ear, err = listen(s.arms, h.address()); err == nil {
 		s.ends = append([]func(){s.ear.close}, s.ends...)
 		err = s.connect(ctx)

@@ -159,6 +159,9 @@ func (d *drive) offer(r *workloads.Request, measured bool, st *stretch) {
 	if measured {
 		now := d.clock.now()
 		if st.scheduled == 0 {
+			if d.limits != nil {
+				d.limits.open(d)
+			}
 			st.from, st.before, st.sentAt[0] = r.At, d.counters(), now
 		}
 		st.scheduled++
@@ -184,6 +187,7 @@ func (d *drive) close(st *stretch) error {
 		ms := float64(d.lags.Quantile(990)) / 1e6
 		end.Lateness = &ms
 	}
+	end.Metrics = d.quotaMetrics(end.MeasuredTime)
 	m := st.after.Sub(st.before)
 	end.Messages = []reports.Count{{Name: "probe", N: int64(m.Probe)}, {Name: "ask", N: int64(m.Ask)},
 		{Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}, {Name: "report", N: d.heardCount.Load() - st.heard}}

@@ -4,9 +4,11 @@ import (
 	"strings"
 	"time"
 
+	"taillab/policies/chance"
 	"taillab/policies/flow"
 	"taillab/policies/quota"
 	"taillab/policies/share"
+	"taillab/reports"
 	"taillab/workloads"
 )
 
@@ -31,6 +33,29 @@ type Store struct {
 	Loss       float64       // share of the messages
 	Timeout    time.Duration // after which an ask is lost; 0 = none
 	Live       StoreLive
+}
+
+// Stage configures the quota stage of one front end.
+func (q *Quota) Stage(l quota.Limiter, dice *chance.Dice) *flow.Quota {
+	return &flow.Quota{Limiter: l, Dice: dice, Groups: q.Groups, Loss: q.OnLoss, Cost: q.Cost, OnDenied: q.OnDenied}
+}
+
+// Meter returns the meter of a run with so many tenants.
+func (q *Quota) Meter(tenants int) *reports.QuotaMeter {
+	groups := make([]reports.QuotaGroup, len(q.Groups))
+	for i, g := range q.Groups {
+		groups[i] = reports.QuotaGroup{Rate: g.Rate, Burst: g.Burst, Units: g.Units, Tenants: g.Tenants, Weights: g.Weights}
+	}
+	return reports.NewQuotaMeter(groups, tenants, fairShares)
+}
+
+// fairShares is the yardstick of the Jain index: weighted max-min.
+func fairShares(capacity float64, demands, weights []float64) []float64 {
+	claims := make([]share.Claim, len(demands))
+	for i := range claims {
+		claims[i] = share.Claim{Demand: demands[i], Weight: weights[i]}
+	}
+	return (&share.MaxMin{}).Divide(capacity, claims)
 }
 
 // StoreLive says what stands for the store of a live run: one in the process, servers

@@ -7,7 +7,6 @@ import (
 	"taillab/policies/chance"
 	"taillab/policies/flow"
 	"taillab/policies/quota"
-	"taillab/policies/share"
 	"taillab/reports"
 	"taillab/scenarios"
 )
@@ -38,21 +37,8 @@ func (l *lab) addLimits() {
 	if s, ok := c.Limiter.Make().(quota.Stored); ok {
 		q.store = newStore(&q.cfg.Store, q.cfg.Groups, s, l.rep.Seed)
 	}
-	groups := make([]reports.QuotaGroup, len(q.cfg.Groups))
-	for i, g := range q.cfg.Groups {
-		groups[i] = reports.QuotaGroup{Rate: g.Rate, Burst: g.Burst, Units: g.Units, Tenants: g.Tenants, Weights: g.Weights}
-	}
-	q.meter = reports.NewQuotaMeter(groups, len(c.Setup.Workload.Tenants()), fairShares)
+	q.meter = q.cfg.Meter(len(c.Setup.Workload.Tenants()))
 	l.quota = q
-}
-
-// fairShares is the yardstick of the Jain index: weighted max-min.
-func fairShares(capacity float64, demands, weights []float64) []float64 {
-	claims := make([]share.Claim, len(demands))
-	for i := range claims {
-		claims[i] = share.Claim{Demand: demands[i], Weight: weights[i]}
-	}
-	return (&share.MaxMin{}).Divide(capacity, claims)
 }
 
 // quotaOf configures the quota stage of a front end; its dice go on where they were.
@@ -67,8 +53,7 @@ func (l *lab) quotaOf(f *front, k int) *flow.Quota {
 		f.count(l.quota.past)
 	}
 	f.limiter = l.rep.Cell.Limiter.Make()
-	c := l.quota.cfg
-	return &flow.Quota{Limiter: f.limiter, Dice: f.limit, Groups: c.Groups, Loss: c.OnLoss, Cost: c.Cost, OnDenied: c.OnDenied}
+	return l.quota.cfg.Stage(f.limiter, f.limit)
 }
 
 // start files the first stall of every shard.

@@ -39,7 +39,7 @@ var ErrNoServer = errors.New("redis-server is not in PATH: install it (Debian: a
 
 // Open reaches or starts the shards, and loads the scripts.
 func Open(ctx context.Context, c Config) (*Shards, error) {
-	s := &Shards{prefix: "taillab:" + c.Run + ":"}
+	s := &Shards{prefix: prefixOf(c.Run)}
 	if c.Timeout <= 0 {
 		c.Timeout = 50 * time.Millisecond
 	}

@@ -43,6 +43,14 @@ type Counter struct {
 	Slots bool // the units are held
 }
 
+// Of returns the same servers with the keys of another run. Close it through the store
+// that was opened.
+func (s *Shards) Of(run string) *Shards {
+	return &Shards{clients: s.clients, prefix: prefixOf(run)}
+}
+
+func prefixOf(run string) string { return "taillab:" + run + ":" }
+
 // Len is the number of shards.
 func (s *Shards) Len() int { return len(s.clients) }
 
