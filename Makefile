@@ -58,6 +58,16 @@ scenarios: ## check every scenario that ships with the program or its examples
 	$(GO) run ./cmd/taillab check $$($(GO) run ./cmd/taillab list scenarios | sed 's/ .*//' | grep -vx trace) # trace needs a file
 	$(GO) run ./examples/policy check examples/policy/study.yaml
 
+GATED = few-replicas many-gateways stale-herd fast-failing-replica amnesia-churn azure-conv wechat-jiq
+
+gate: ## our own gates: results against baselines/, and what the shipped scenarios claim
+	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; $(GO) build -o $$d/taillab ./cmd/taillab; \
+	$$d/taillab run testdata/gates/*.yaml $(GATED) --strict --ui none -o $$d/runs --format md=$$d/{scenario}.md || { code=$$?; cat $$(grep -L '^## .*: passed$$' $$d/*.md); exit $$code; }; \
+	echo "every gate of $$(ls $$d/*.md | wc -l) scenarios passed"
+
+baselines: ## accept the present results as baselines/; read the diff before you commit it
+	$(GO) run ./cmd/taillab run testdata/gates/*.yaml --update-baseline --force --ui plain
+
 golden-update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./scenarios ./reports/chart ./reports/render -update
 	UPDATE=1 $(GO) test .

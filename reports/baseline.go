@@ -8,14 +8,14 @@ import (
 )
 
 // BaselineFile is a committed reference: a summary cut to what comparisons need.
-// Its schema is that of the summary; key order is fixed, so diffs are readable.
+// Its schema is that of the summary; key order is fixed and what differs from one
+// making to the next is left out, so diffs are readable.
 type BaselineFile struct {
 	Schema       string          `json:"schema"`
 	Scenario     string          `json:"scenario"`
 	ScenarioHash string          `json:"scenario_hash"`
 	Host         string          `json:"host"`
 	Machine      *Machine        `json:"machine,omitempty"` // live only: part of the key
-	Git          *Git            `json:"git,omitempty"`
 	Plan         json.RawMessage `json:"plan,omitempty"` // normalised, to name what changed
 	Cells        []Cell          `json:"cells"`
 }
@@ -23,7 +23,7 @@ type BaselineFile struct {
 // MakeBaseline cuts a summary down. plan is the normalised plan as JSON.
 func MakeBaseline(s *Summary, plan json.RawMessage) BaselineFile {
 	b := BaselineFile{Schema: SummarySchema, Scenario: s.Scenario, ScenarioHash: s.ScenarioHash,
-		Host: s.Host, Git: s.Git, Plan: plan, Cells: make([]Cell, len(s.Cells))}
+		Host: s.Host, Plan: plan, Cells: make([]Cell, len(s.Cells))}
 	if s.Host == "live" {
 		machine := s.Machine
 		b.Machine = &machine

@@ -111,6 +111,11 @@ func TestCompareRunsKeepsWhatWasFound(t *testing.T) {
 	require.Equal(t, Inconclusive, c.Gates[0].Verdict)
 	require.Equal(t, []Warning{short}, c.Warnings, "once, and nothing about metrics that are not compared")
 
+	now.Cells[0].ResultHash = base.Cells[0].ResultHash
+	c, err = CompareRuns(base, now, CompareOptions{Tolerance: 5})
+	require.NoError(t, err)
+	require.Equal(t, Pass, c.Gates[0].Verdict, "the same bits are no worse")
+
 	now.Verdict = Invalid
 	c, err = CompareRuns(base, now, CompareOptions{Tolerance: 5})
 	require.NoError(t, err)

@@ -103,17 +103,27 @@ func (j *judging) relative(out *Gate, g GateExpr, left quantity, c *Cell, index 
 	d := decision{above: above, strict: strict, confidence: j.opt.Confidence}
 	cmp.difference(&d, factor)
 	d.decide()
-	held := j.held(left, c)
-	if held == "" && c.Unit == UnitBlock && cmp.autocorrelated() {
-		held = "autocorrelated: neighbouring block pairs resemble each other; use longer blocks"
-	}
-	if held == "" {
-		if why := j.held(rightQ, right); why != "" {
-			held = right.Policy + ": " + why
-		}
+	held := ""
+	if !(cmp.identical && g.Bound.Baseline) { // the same bits are no worse, whatever they are worth
+		held = j.heldPair(left, c, rightQ, right, cmp)
 	}
 	out.settle(d, held, c.Unit)
 	j.annotate(out, g, left, cmp, right)
+}
+
+// heldPair says why a pass does not stand: one of the two numbers is biased, or the
+// pairs are not independent.
+func (j *judging) heldPair(left quantity, c *Cell, rightQ quantity, right *Cell, cmp comparison) string {
+	if why := j.held(left, c); why != "" {
+		return why
+	}
+	if c.Unit == UnitBlock && cmp.autocorrelated() {
+		return "autocorrelated: neighbouring block pairs resemble each other; use longer blocks"
+	}
+	if why := j.held(rightQ, right); why != "" {
+		return right.Policy + ": " + why
+	}
+	return ""
 }
 
 // annotate adds to the reason what the numbers alone do not say.

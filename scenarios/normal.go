@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"time"
 
 	"taillab/workloads"
@@ -84,7 +85,11 @@ func (p *Plan) seal() {
 
 func normaliseCell(c *Cell) normalCell {
 	n := normalCell{Policy: c.Policy, PolicyType: c.PolicyType, Family: c.Family, Params: c.Params, Load: c.Load, Axes: c.Axes,
-		RateRPS: c.RateRPS, TimeScale: c.TimeScale}
+		RateRPS: portable(c.RateRPS), TimeScale: c.TimeScale}
+	if c.TimeScale != nil {
+		x := portable(*c.TimeScale)
+		n.TimeScale = &x
+	}
 	for _, b := range c.Balancers {
 		n.Policies = append(n.Policies, map[string]any{"name": b.Type, "params": b.Params})
 	}
@@ -100,6 +105,16 @@ func normaliseCell(c *Cell) normalCell {
 	return n
 }
 
+// portable rounds what was computed to 12 digits: processors that fuse multiplying
+// with adding differ in the last ones, and a plan must have one hash everywhere.
+func portable(x float64) float64 {
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 12, 64), 64)
+	if err != nil {
+		return x
+	}
+	return rounded
+}
+
 func normaliseSetup(c *Cell) normalSetup {
 	s := c.Setup
 	n := normalSetup{
@@ -108,7 +123,7 @@ func normaliseSetup(c *Cell) normalSetup {
 	}
 	if t := s.Workload.Trace(); t != nil {
 		m := s.Workload.Moments()
-		n.Trace = &normalTrace{Rows: t.Len(), SpanNS: int64(t.Span()), Input: m.Input, Output: m.Output, InputSq: m.InputSq}
+		n.Trace = &normalTrace{Rows: t.Len(), SpanNS: int64(t.Span()), Input: portable(m.Input), Output: portable(m.Output), InputSq: portable(m.InputSq)}
 	}
 	live := s.Live
 	live.Tape, live.Telemetry = true, DefaultLive().Telemetry // they decide no result
