@@ -11,20 +11,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTutorial runs the tutorial: blocks marked "file=NAME" become files, lines of
+// TestDocuments runs the documents: blocks marked "file=NAME" become files, lines of
 // console blocks are run in order and must succeed.
-func TestTutorial(t *testing.T) {
+func TestDocuments(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("docs", "tutorial.md"))
-	require.NoError(t, err)
-	script, commands := tutorial(string(text))
-	require.Greater(t, commands, 5)
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "tutorial.txtar"), []byte(script), 0o600))
-	testscript.Run(t, testscript.Params{Dir: dir, Setup: func(e *testscript.Env) error {
-		e.Setenv("LANG", "C.UTF-8")
-		return nil
-	}})
+	for _, name := range []string{"tutorial", "ci"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(filepath.Join("docs", name+".md"))
+			require.NoError(t, err)
+			script, commands := tutorial(string(text))
+			require.Greater(t, commands, 5)
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name+".txtar"), []byte(script), 0o600))
+			testscript.Run(t, testscript.Params{Dir: dir, Setup: func(e *testscript.Env) error {
+				e.Setenv("LANG", "C.UTF-8")
+				return nil
+			}})
+		})
+	}
 }
 
 // tutorial turns the document into a script.

@@ -16,7 +16,7 @@ type BaselineFile struct {
 	ScenarioHash string          `json:"scenario_hash"`
 	Host         string          `json:"host"`
 	Machine      *Machine        `json:"machine,omitempty"` // live only: part of the key
-	Plan         json.RawMessage `json:"plan,omitempty"` // normalised, to name what changed
+	Plan         json.RawMessage `json:"plan,omitempty"`    // normalised, to name what changed
 	Cells        []Cell          `json:"cells"`
 }
 
