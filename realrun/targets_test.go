@@ -207,3 +207,24 @@ func TestFaultsActOnAnEmulatedFleet(t *testing.T) {
 }
 
 var _ reports.Recorder = (*drove)(nil)
+
+// Foreign backends behind agents run policies with a replica half, from several front
+// ends: requests go through the agents, which tell when a backend is idle.
+func TestAgentsCarryForeignBackends(t *testing.T) {
+	t.Parallel()
+	foreign := standing(t, emulator.Config{}, 3)
+	var agents []string
+	for _, url := range foreign {
+		a, err := emulator.Start(t.Context(), emulator.Config{Half: policy("jiq"),
+			Replicas: []emulator.Replica{{Forward: &emulator.Forward{URL: url}}}})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, a.Close()) })
+		agents = append(agents, a.URLs()...)
+	}
+	targets := at(agents...)
+	targets.Services[0].Reporter = scenarios.ReporterReplica
+	k, err := against(t, targets, cellOf(t, 3, 2, 300, 400, policy("jiq")))
+	require.NoError(t, err)
+	require.Empty(t, conserved(t, &k.keep))
+	require.Positive(t, *k.col.Part().Metrics["messages_report"], "agents told of idle backends")
+}

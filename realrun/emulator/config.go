@@ -26,6 +26,8 @@ const (
 type Replica struct {
 	Model *gpu.Model
 	Speed float64 // 1 = as the model says; 0 is read as 1
+
+	Forward *Forward // in place of the model; nil = the model serves
 }
 
 // Config says what a fleet is. The zero values of what is optional are sound.
@@ -82,6 +84,9 @@ func (c *Config) check() error {
 	c.Replicas = slices.Clone(c.Replicas)
 	for i := range c.Replicas {
 		r := &c.Replicas[i]
+		if r.Forward != nil && r.Model == nil {
+			r.Model, _ = gpu.New(gpu.Defaults(gpu.Service)) // serves nothing
+		}
 		if r.Model == nil {
 			return fmt.Errorf("replica %d has no model", i)
 		}

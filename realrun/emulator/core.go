@@ -25,8 +25,10 @@ type core struct {
 	calls []*call  // by the number the pool knows
 	free  []uint32 // numbers to use again
 
-	half   *half // nil: the policy has no replica half
-	link   *link // of messages to front ends
+	pass   *passage      // in place of the model: requests go on to a backend; nil = they do not
+	now    time.Duration // to which the core was advanced
+	half   *half         // nil: the policy has no replica half
+	link   *link         // of messages to front ends
 	agenda agenda
 
 	inc      uint32
@@ -99,6 +101,9 @@ func (c *core) self() policies.Ref { return policies.Ref{ID: c.id, Inc: c.inc} }
 // load is what the replica says of itself: the room beside a running batch counts
 // only where it could start at once.
 func (c *core) load() balance.Load {
+	if c.pass != nil {
+		return c.pass.load(c.now, time.Duration(c.latency))
+	}
 	running, queued := c.pool.Load(0)
 	room := c.pool.Free(0) * c.pool.Model(0).MaxBatch()
 	return balance.Load{Running: int32(running), Queued: int32(queued), Slots: int32(running + room),
@@ -154,6 +159,7 @@ func (c *core) next() time.Duration {
 // advance does what is due until now, each at its own instant: completions, then
 // messages, then timers.
 func (c *core) advance(now time.Duration) {
+	c.now = now
 	for t := c.next(); t <= now; t = c.next() {
 		switch {
 		case c.due.At == t && !c.due.Timer:

@@ -142,4 +142,7 @@ func (r *replica) close() {
 	if idle != nil {
 		<-idle // handlers end once their client or the fleet has gone
 	}
+	if r.core.pass != nil {
+		r.core.pass.transport.CloseIdleConnections()
+	}
 }

@@ -60,7 +60,13 @@ func Start(ctx context.Context, c Config) (*Fleet, error) {
 		f.half = newHalf(c.Half(), c.Run, c.Service, len(c.Replicas), max(c.Count, len(c.FrontEnds)), c.Seed, c.Tape)
 	}
 	for i := range c.Replicas {
-		f.replicas = append(f.replicas, f.newReplica(uint32(i)))
+		r := f.newReplica(uint32(i))
+		if to := c.Replicas[i].Forward; to != nil {
+			if r.core.pass, err = newPassage(to); err != nil {
+				return nil, fmt.Errorf("replica %d: %w", i, err)
+			}
+		}
+		f.replicas = append(f.replicas, r)
 	}
 	for i, r := range f.replicas {
 		if err := r.open(f.address(i)); err != nil {

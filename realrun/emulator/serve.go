@@ -27,18 +27,15 @@ const maxBody = 8 << 20
 
 func (r *replica) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/chat/completions", r.serving(chat()))
-	mux.HandleFunc("POST /v1/completions", r.serving(completions()))
-	mux.HandleFunc("POST /v2/models/{model}/infer", r.serving(kserve()))
-	mux.HandleFunc("POST /{$}", r.serving(plain()))
 	mux.HandleFunc("GET "+wire.PathProbe, r.probe)
-	mux.HandleFunc("GET /metrics", r.metrics)
 	mux.HandleFunc("GET /truth", r.told)
-	for _, p := range []string{"GET /{$}", "GET /health", "GET /v2/health/ready", "GET /v2/health/live", "GET /v2/models/{model}/ready"} {
-		mux.HandleFunc(p, r.health)
-	}
 	mux.HandleFunc("POST "+wire.PathMsg, r.message)
 	mux.HandleFunc("PUT "+wire.PathRun, r.setRun)
+	if r.core.pass != nil {
+		mux.HandleFunc("/", r.forward)
+	} else {
+		r.serveModel(mux)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if !r.enter() {
 			reset(q)
@@ -56,6 +53,18 @@ func (r *replica) routes() http.Handler {
 		default:
 		}
 	})
+}
+
+// serveModel adds the interfaces of the emulated GPU.
+func (r *replica) serveModel(mux *http.ServeMux) {
+	mux.HandleFunc("POST /v1/chat/completions", r.serving(chat()))
+	mux.HandleFunc("POST /v1/completions", r.serving(completions()))
+	mux.HandleFunc("POST /v2/models/{model}/infer", r.serving(kserve()))
+	mux.HandleFunc("POST /{$}", r.serving(plain()))
+	mux.HandleFunc("GET /metrics", r.metrics)
+	for _, p := range []string{"GET /{$}", "GET /health", "GET /v2/health/ready", "GET /v2/health/live", "GET /v2/models/{model}/ready"} {
+		mux.HandleFunc(p, r.health)
+	}
 }
 
 // ask is what a request of any interface comes to.
@@ -154,21 +163,9 @@ func (r *replica) handle(w http.ResponseWriter, q *http.Request, a *ask, it gpu.
 	if c.stream {
 		c.tick = make(chan struct{}, 1)
 	}
-	if p, err := wire.ParsePeer(q.Header.Get(wire.HeaderFrontEnd)); err == nil && !p.Replica {
-		c.from, c.named = p.N, true
-	}
-	var msgs []balance.Msg
-	bad := false
-	if text := q.Header.Get(wire.HeaderMsg); text != "" {
-		var err error
-		msgs, err = wire.ParseMsgs(text)
-		bad = err != nil
-	}
+	msgs := r.riders(q, c)
 	var hit fate
 	r.do(func(now time.Duration) {
-		if bad { // the request is served all the same
-			r.bad++
-		}
 		if hit = r.core.fate(); hit.kind != "" {
 			return
 		}
@@ -176,12 +173,7 @@ func (r *replica) handle(w http.ResponseWriter, q *http.Request, a *ask, it gpu.
 			r.core.heard(now, c.from, msgs[i])
 		}
 		r.complete(&it, now)
-		c.named = c.named && int(c.from) < r.fronts
-		if !c.named {
-			c.from = 0
-		}
-		c.req = r.nextReq
-		r.nextReq++
+		r.number(c)
 		r.core.accept(now, c, it)
 	})
 	switch hit.kind {
@@ -194,6 +186,35 @@ func (r *replica) handle(w http.ResponseWriter, q *http.Request, a *ask, it gpu.
 	default:
 		r.await(w, q, a, c, hit.stalls, arrived)
 	}
+}
+
+// riders reads from which front end a request comes and the messages that ride on it.
+// Those that cannot be read are counted, and the request is served all the same.
+func (r *replica) riders(q *http.Request, c *call) []balance.Msg {
+	if p, err := wire.ParsePeer(q.Header.Get(wire.HeaderFrontEnd)); err == nil && !p.Replica {
+		c.from, c.named = p.N, true
+	}
+	text := q.Header.Get(wire.HeaderMsg)
+	if text == "" {
+		return nil
+	}
+	msgs, err := wire.ParseMsgs(text)
+	if err != nil {
+		r.mu.Lock()
+		r.bad++
+		r.mu.Unlock()
+	}
+	return msgs
+}
+
+// number numbers a request; one of a front end that is not known counts as the first's.
+func (r *replica) number(c *call) {
+	c.named = c.named && int(c.from) < r.fronts
+	if !c.named {
+		c.from = 0
+	}
+	c.req = r.nextReq
+	r.nextReq++
 }
 
 // complete adds what the request did not say.

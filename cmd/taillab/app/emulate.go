@@ -19,6 +19,9 @@ type emulateCmd struct {
 	Policy    string        `help:"Policy whose replica half runs beside the replicas; PUT /taillab/run may name another. Default: the scenario's first that has one." placeholder:"NAME"`
 	FrontEnds []string      `name:"frontend" sep:"none" help:"Base URL of front end 0, then 1, …: where the replica half tells; repeatable." placeholder:"URL"`
 	ORCA      string        `name:"orca" enum:",text,json" default:"" help:"Tell the load in header endpoint-load-metrics of every reply: text or json." placeholder:"FORMAT"`
+	Forward   []string      `sep:"none" help:"Be agents in place of backends: pass requests on to URL and run the replica half beside it; repeatable, one agent each. Targets name the agents' addresses." placeholder:"URL"`
+	Slots     int           `default:"1" help:"With --forward: requests that a backend serves at a time." placeholder:"N"`
+	Metrics   string        `help:"With --forward: path of the backends' metrics, such as /metrics of vLLM; what they tell of their load beats the agent's counts." placeholder:"PATH"`
 	Scenarios scenarioFlags `embed:""`
 	Common    common        `embed:""`
 }
@@ -31,10 +34,14 @@ func (c *emulateCmd) run(s *session) int {
 	if c.Replicas < 0 || c.Replicas > 10_000 {
 		return s.fail(exitUsage, "", "--replicas is %d: it must lie in [1, 10,000]", c.Replicas)
 	}
+	if problem := c.forwardProblem(); problem != "" {
+		return s.fail(exitUsage, "", "%s", problem)
+	}
 	cfg, code := c.config(s)
 	if code != exitOK {
 		return code
 	}
+	defer c.forward(s, &cfg).Stop()
 	f, err := emulator.Start(s.ctx, cfg)
 	if err != nil {
 		return s.fail(exitUsage, "choose another address with --listen", "%v", err)
@@ -70,7 +77,7 @@ func (c *emulateCmd) config(s *session) (emulator.Config, int) {
 		}
 		cfg.Replicas = []emulator.Replica{{Model: m}}
 		c.Replicas = cmp.Or(c.Replicas, defaultReplicas)
-	} else {
+	} else { // with --forward: for the labels of its policies
 		plans, code := s.load([]string{c.Scenario}, &c.Scenarios)
 		if plans == nil {
 			return cfg, code

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -71,4 +72,21 @@ func TestEmulateRefuses(t *testing.T) {
 		require.Equal(t, exitUsage, r.code, r.err)
 		require.Contains(t, r.err, want)
 	}
+	for _, args := range [][]string{{"--forward", "http://127.0.0.1:1", "--replicas", "2"}, {"--slots", "3"}, {"--metrics", "/metrics"},
+		{"--forward", "nowhere"}, {"--forward", "http://h", "--metrics", "metrics"}, {"--forward", "http://h", "--slots", "0"}, {"--forward", "http://h", "--orca", "text"}} {
+		r := call(Process{Args: append([]string{"emulate"}, args...)})
+		require.Equal(t, exitUsage, r.code, r.err)
+	}
+}
+
+// Agents are one per backend, and tell what its page of metrics says.
+func TestEmulateForward(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "vllm:num_requests_running 3\nvllm:num_requests_waiting 4\n")
+	}))
+	defer backend.Close()
+	r := emulate(t, 2, os.Interrupt, "--forward", backend.URL, "--forward", backend.URL, "--slots", "8", "--metrics", "/metrics", "--policy", "jiq")
+	require.Equal(t, exitInterrupted, r.code)
+	require.Equal(t, "taillab: 2 replicas serve until interrupted\n", r.err)
 }
