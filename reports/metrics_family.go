@@ -25,7 +25,20 @@ func familyMetrics() []MetricInfo {
 		FamilyMetric("quota", "shard_ops_rps", LowerBetter, "asks that the shards of the store served per second, all shards together"),
 		FamilyMetric("quota", "shard_skew", LowerBetter, "asks of the busiest shard, over the mean"),
 		FamilyMetric("quota", "fallback_share", LowerBetter, "share of the decisions that were made without the store, because it did not answer"),
-		FamilyMetric("autoscale", "slo_miss_s", LowerBetter, "seconds whose P99 missed the SLO"),
+		FamilyMetric("autoscale", "slo_miss_s", LowerBetter, "seconds whose P99 missed the SLO, by arrivals; a failed request misses it"),
+		FamilyMetric("autoscale", "detection_s", LowerBetter, "from the first rise of the load until more replicas are wanted"),
+		FamilyMetric("autoscale", "capacity_s", LowerBetter, "from the first rise of the load until enough replicas for it are ready"),
+		FamilyMetric("autoscale", "gpu_hours", LowerBetter, "hours that replicas held a GPU, starting and draining included"),
+		FamilyMetric("autoscale", "idle_gpu", LowerBetter, "share of that time in which nothing ran"),
+		FamilyMetric("autoscale", "overshoot", LowerBetter, "most replicas wanted beyond those that the risen load keeps busy"),
+		FamilyMetric("autoscale", "oscillations", LowerBetter, "changes of direction of the wanted count per hour"),
+		FamilyMetric("autoscale", "replicas_desired", NoBetter, "replicas wanted, mean over time"),
+		FamilyMetric("autoscale", "replicas_ready", NoBetter, "replicas that take requests, mean over time"),
+		FamilyMetric("autoscale", "cold_starts", LowerBetter, "replicas that became ready"),
+		FamilyMetric("autoscale", "held_requests", LowerBetter, "requests that waited in the hold stage"),
+		FamilyMetric("autoscale", "held_mean_s", LowerBetter, "how long they did, on average"),
+		FamilyMetric("autoscale", "killed_requests", LowerBetter, "requests that ended as reset or refused because their replica was killed or gone"),
+		FamilyMetric("autoscale", "killed_by_reclaim", NoBetter, "share of them whose replica was reclaimed"),
 	}
 }
 

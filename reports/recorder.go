@@ -29,4 +29,9 @@ type TimelineRow struct {
 	InFlight int // requests sent and not ended, the network included
 	Held     int // requests waiting inside front ends
 	Replicas int // replicas that are up
+
+	// Of a fleet that changes its size, else 0.
+	Desired int           // replicas wanted
+	Created int           // replicas there are, starting and draining ones included
+	P99     time.Duration // of the measured requests completed since the row before; 0 = none
 }

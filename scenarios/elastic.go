@@ -78,8 +78,8 @@ func (s *Service) Slots() int {
 	return s.Replicas()
 }
 
-// slotsOf is the number of replica IDs of a group.
-func (s *Service) slotsOf(g *Group) int {
+// SlotsOf is the number of replica IDs of a group.
+func (s *Service) SlotsOf(g *Group) int {
 	if s.Elastic != nil {
 		return s.Slots()
 	}

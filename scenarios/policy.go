@@ -268,7 +268,7 @@ func (s *Service) Table() *balance.Table {
 		if g.Model != nil {
 			slots = int32(max(g.Model.Slots(), g.Model.MaxBatch()))
 		}
-		for range s.slotsOf(&g) {
+		for range s.SlotsOf(&g) {
 			t.Slots = append(t.Slots, slots)
 			if !uniform {
 				t.Weights = append(t.Weights, g.Weight)

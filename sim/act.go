@@ -45,12 +45,15 @@ func (l *lab) send(k int, a *flow.Action) {
 	t.ended, t.queue, t.batch, t.service = 0, 0, 0, 0
 	t.req, t.older, t.front, t.gen, t.slot = r, q.first, uint32(k), l.fronts[k].gen, a.Slot
 	t.ref, t.svc, t.n, t.outcome = a.Ref, a.Service, a.N, policies.OK
-	t.inside, t.over, t.gone = false, false, false
+	t.inside, t.over, t.gone, t.killed = false, false, false, alive
 	q.first = i + 1
 	s := &l.svcs[a.Service]
 	s.sent++
 	if s.truth != nil {
 		s.truth.transit(a.Ref.ID, 1)
+	}
+	if s.elastic != nil {
+		s.elastic.sending(a.Ref, 1)
 	}
 	if s.request.free {
 		l.eng.Schedule(l.eng.now, l.id.deliver, uint64(i))
@@ -60,6 +63,9 @@ func (l *lab) send(k int, a *flow.Action) {
 	if lost { // the sender notices after a round trip
 		if s.truth != nil {
 			s.truth.transit(a.Ref.ID, -1)
+		}
+		if s.elastic != nil {
+			s.elastic.sending(a.Ref, -1)
 		}
 		t.outcome = policies.Lost
 		l.eng.Schedule(At(now+d+s.response.delay()), l.id.respond, uint64(i))
@@ -86,6 +92,9 @@ func (l *lab) deliver(i uint32) {
 	it := &l.item
 	it.ID, it.Demand, it.Input, it.Output, it.Deadline = i, q.demand, q.input, q.output, q.deadline
 	it.Class, it.Priority, it.Factor = q.class, q.priority, l.factor(s, r, a.req)
+	if s.elastic != nil {
+		s.elastic.meters[r].accepted++
+	}
 	due := s.pool.Accept(now, r, it, &l.ev)
 	if s.truth != nil {
 		s.truth.accept(r, l.work(s, r, a.req))
@@ -101,7 +110,7 @@ func (l *lab) deliver(i uint32) {
 // lets it.
 func (l *lab) refused(s *service, r, i uint32) bool {
 	c := &s.state[r]
-	if c.down > 0 {
+	if s.elastic != nil && !s.elastic.reached(&l.atts[i]) || c.down > 0 {
 		l.fail(i, policies.Refused)
 		return true
 	}
@@ -160,6 +169,9 @@ func (l *lab) fail(i uint32, class policies.Outcome) {
 // arm files the next instant of a replica.
 func (l *lab) arm(svc int, r uint32, due gpu.Due) {
 	s := &l.svcs[svc]
+	if s.elastic != nil {
+		s.elastic.touch(r)
+	}
 	if s.due[r] == due {
 		return
 	}
@@ -204,6 +216,9 @@ func (l *lab) happened(svc int, r uint32) {
 		a := &l.atts[e.ID]
 		switch e.Kind {
 		case gpu.Began:
+			if s.elastic != nil {
+				s.elastic.began(a.req)
+			}
 			if s.half != nil && s.half.Wants(balance.ReplicaBegan) {
 				l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaBegan, From: a.front, Req: l.reqs[a.req].id})
 			}
@@ -211,6 +226,9 @@ func (l *lab) happened(svc int, r uint32) {
 			l.eng.Schedule(At(l.now()+s.response.delay()), l.id.firstByte, uint64(e.ID))
 		case gpu.Finished:
 			a.queue, a.batch, a.service, a.first = e.Queue, e.Batch, e.Service, e.First
+			if s.elastic != nil {
+				s.elastic.finished(&l.reqs[a.req], e.Service)
+			}
 			l.left(svc, r, e.ID, policies.OK)
 		case gpu.Rejected:
 			l.left(svc, r, e.ID, e.Outcome)
@@ -222,7 +240,7 @@ func (l *lab) happened(svc int, r uint32) {
 // left carries on a request that is no longer in its replica.
 func (l *lab) left(svc int, r, i uint32, class policies.Outcome) {
 	a, s := &l.atts[i], &l.svcs[svc]
-	a.inside, a.outcome, a.finished = false, class, l.now()
+	a.inside, a.outcome, a.finished, a.killed = false, class, l.now(), l.killing
 	if s.truth != nil {
 		s.truth.leave(r, l.work(s, r, a.req))
 	}
@@ -231,6 +249,9 @@ func (l *lab) left(svc int, r, i uint32, class policies.Outcome) {
 	}
 	l.answer(i)
 	l.ride()
+	if s.elastic != nil {
+		s.elastic.drained(r)
+	}
 }
 
 // ride delivers the reports that came with a response.

@@ -149,6 +149,9 @@ func (l *lab) arrive(r *workloads.Request) {
 		l.win.opened, l.win.begin = true, now
 		l.win.before = l.snap()
 		l.quota.open(l)
+		if l.scale != nil {
+			l.scale.Open(now)
+		}
 	}
 	i := l.newRequest()
 	q := &l.reqs[i]
@@ -160,6 +163,9 @@ func (l *lab) arrive(r *workloads.Request) {
 	q.service, q.tenant, q.class, q.priority = uint16(r.Service), l.load.tenants[r.Tenant], r.Class, r.Priority
 	q.measured, q.open = measured, true
 	s := &l.svcs[r.Service]
+	if s.elastic != nil {
+		s.elastic.arrived(i, r.Class)
+	}
 	if s.noisy { // drawn here, in order of arrival, whatever the policy does
 		l.noise = put(l.noise, i, noise{chance.Normal(&s.noise), chance.Float(&s.noise)})
 	}
@@ -230,6 +236,9 @@ func (l *lab) admit(i uint32) {
 		l.post(max(q.deadline, l.now()), l.id.deadline, envelope{front: q.front, gen: q.gen, arg: q.id, ref: policies.Ref{ID: i}})
 	}
 	l.act(int(q.front))
+	if e := l.svcs[l.view.Service].elastic; e != nil {
+		e.poke()
+	}
 }
 
 // deadline closes a request whose client gives up.

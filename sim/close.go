@@ -35,6 +35,9 @@ func (l *lab) release(i uint32) {
 		k = next
 	}
 	measured := l.reqs[i].measured
+	if e := l.svcs[l.reqs[i].service].elastic; e != nil {
+		e.closed(i)
+	}
 	l.dropRequest(i)
 	if measured {
 		l.win.open--
@@ -69,6 +72,9 @@ func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 		}
 	}
 	l.col.Add(rec)
+	if l.scale != nil {
+		l.judge(q, rec, n)
+	}
 }
 
 // steps fills in where the latency went: it ends at the first success.
@@ -104,6 +110,10 @@ type snapshot struct {
 	at       time.Duration
 	messages flow.Counters
 	busy     time.Duration
+	gpu      time.Duration // that replicas held a GPU, likewise from fixed fleets' start
+	slots    time.Duration // of slots that existed
+	idle     time.Duration // GPUs held without anything running, of fleets that change their size
+	elastic  time.Duration // GPUs held by these
 }
 
 func (l *lab) snap() snapshot {
@@ -119,6 +129,7 @@ func (l *lab) snap() snapshot {
 		for r := range uint32(svc.pool.Len()) {
 			s.busy += svc.pool.BusySlotTime(r, l.now())
 		}
+		svc.provided(&s)
 	}
 	return s
 }
@@ -134,6 +145,9 @@ func (l *lab) closeWindow() {
 	}
 	l.win.closed, l.win.end = true, l.now()
 	l.win.after = l.snap()
+	if l.scale != nil {
+		l.scale.Close(l.now())
+	}
 	d := l.rep.Cell.Setup.Measure.Drain
 	if d == 0 {
 		d = maxDrain
@@ -155,8 +169,12 @@ func (l *lab) tick() {
 		for k := range l.fronts {
 			open += l.fronts[k].fe.Open()
 		}
-		l.rec.Tick(l.num, reports.TimelineRow{At: l.now(), Service: i, Queued: s.pool.Waiting(),
-			InFlight: s.sent, Held: max(0, open-l.sent()), Replicas: s.up})
+		row := reports.TimelineRow{At: l.now(), Service: i, Queued: s.pool.Waiting(),
+			InFlight: s.sent, Held: max(0, open-l.sent()), Replicas: s.up}
+		if s.elastic != nil {
+			s.elastic.tick(&row)
+		}
+		l.rec.Tick(l.num, row)
 	}
 	if l.eng.next != Never || l.win.open > 0 {
 		l.eng.Schedule(At(l.now()+tickEvery), l.id.tick, 0)
@@ -213,21 +231,18 @@ func (l *lab) summary() reports.End {
 	m := w.after.messages.Sub(w.before.messages)
 	end := reports.End{MeasuredTime: span, BusySlotTime: w.after.busy - w.before.busy,
 		Events: int64(l.eng.Events()), WorkloadHash: l.load.hash.Sum(), Wall: time.Since(l.started)}
-	replicas := 0
-	for i := range l.svcs {
-		s := &l.svcs[i]
-		replicas += s.pool.Len()
-		for r := range uint32(s.pool.Len()) {
-			end.ProvisionedSlotTime += time.Duration(s.pool.Model(r).Slots()) * span
-		}
-	}
-	gpu := float64(replicas) * span.Seconds()
+	end.ProvisionedSlotTime = w.after.slots - w.before.slots
+	gpu := (w.after.gpu - w.before.gpu).Seconds()
 	end.GPUSeconds = &gpu
 	for _, c := range []reports.Count{{Name: "probe", N: int64(m.Probe)}, {Name: "ask", N: int64(m.Ask)}, {Name: "report", N: int64(m.Report)},
 		{Name: "heartbeat", N: int64(m.Heartbeat)}, {Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}} {
 		end.Messages = append(end.Messages, c)
 	}
 	end.Metrics = append(l.paths(), l.quota.metrics(l, span)...)
+	if l.scale != nil {
+		held := (w.after.elastic - w.before.elastic).Seconds()
+		end.Metrics = append(end.Metrics, l.scale.Metrics(held, (w.after.idle-w.before.idle).Seconds()/held)...)
+	}
 	return end
 }
 

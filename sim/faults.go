@@ -134,7 +134,9 @@ func (l *lab) catchUp(k int) {
 		}
 		for r := range s.state {
 			ref := policies.Ref{ID: uint32(r), Inc: s.state[r].inc}
-			if ref.Inc > 0 {
+			if s.elastic != nil {
+				s.elastic.catchUp(k, uint32(r))
+			} else if ref.Inc > 0 {
 				l.notify(k, i, balance.Change{Kind: balance.ChangeAdded, Ref: ref})
 			}
 		}
@@ -245,6 +247,11 @@ func (l *lab) restart(svc int, r uint32) {
 
 // announce sends a planned change to a front end.
 func (l *lab) announce(k, svc int, c balance.Change) {
+	l.post(l.now()+l.noticeDelay(svc), l.id.member, envelope{service: uint16(svc), front: uint32(k), change: c, arg: planned})
+}
+
+// noticeDelay draws how long a planned change is on its way to a front end.
+func (l *lab) noticeDelay(svc int) time.Duration {
 	s := &l.svcs[svc]
 	d := s.cfg.Discovery.Delay
 	if j := s.cfg.Discovery.Jitter; j > 0 {
@@ -256,7 +263,7 @@ func (l *lab) announce(k, svc int, c balance.Change) {
 		again, lost, _ = s.membership.send()
 		wire += max(s.cfg.Discovery.Period, 1) + again
 	}
-	l.post(l.now()+d+wire, l.id.member, envelope{service: uint16(svc), front: uint32(k), change: c, arg: planned})
+	return d + wire
 }
 
 // planned marks a membership notice that no health check can overtake.
@@ -293,6 +300,9 @@ func (l *lab) nextCheck(k, svc int, r uint32) time.Duration {
 // member delivers a membership notice.
 func (l *lab) member(e envelope) {
 	f := &l.fronts[e.front]
+	if s := &l.svcs[e.service]; s.elastic != nil && e.change.Kind == balance.ChangeDraining {
+		defer s.elastic.noticed(e.change.Ref)
+	}
 	if f.down || f.fe.Fleet(int(e.service)) == nil {
 		return
 	}

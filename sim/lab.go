@@ -23,12 +23,15 @@ type lab struct {
 	num int // number of the run, for the recorder
 	col *reports.Collector
 
-	fronts []front
-	shared int // index of the front end of Shared policies, −1 without one
-	svcs   []service
-	load   workload
-	win    window
-	quota  *limits // nil without a limiter
+	fronts  []front
+	shared  int // index of the front end of Shared policies, −1 without one
+	svcs    []service
+	load    workload
+	win     window
+	quota   *limits          // nil without a limiter
+	scale   *reports.Scaling // nil without a fleet that changes its size
+	second  []time.Duration  // latencies of this second, likewise
+	killing cause            // why the replica at hand dies
 
 	reqs    []request
 	views   []policies.Request // by request: on the way to a shared front end
@@ -53,7 +56,7 @@ type lab struct {
 
 	tapes   []taped
 	past    flow.Counters // of front ends that were replaced
-	faulty  bool          // the scenario has faults
+	faulty  bool          // the scenario has faults, or replicas that come and go
 	streams map[string]*rand.PCG
 	started time.Time
 }
@@ -68,6 +71,8 @@ type handlers struct {
 	deadline, tick, cap          HandlerID
 	ask, serve, grant, stall     HandlerID
 	askLost                      HandlerID
+	pod, loaded, reclaim         HandlerID
+	scrape, desire, hold         HandlerID
 }
 
 // front is one front end and what the host keeps for it.
@@ -128,6 +133,7 @@ type attempt struct {
 	inside   bool // in the replica
 	over     bool
 	gone     bool // its request is closed: free it when it ends
+	killed   cause
 }
 
 // taped is a stream of the tape and where it belongs.
@@ -141,7 +147,7 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab,
 	l := &lab{rep: run, rec: rec, num: num, shared: -1, faulty: len(c.Setup.Faults) > 0, streams: map[string]*rand.PCG{}, started: time.Now()}
 	n := 0
 	for i := range c.Setup.Services {
-		n += c.Setup.Services[i].Replicas()
+		n += c.Setup.Services[i].Slots()
 	}
 	l.eng = New(Config{Pending: n + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: heap})
 	l.register()
@@ -151,7 +157,13 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab,
 		}
 	}
 	l.addLimits()
+	for i := range l.svcs {
+		if err := l.addElastic(i); err != nil {
+			return nil, err
+		}
+	}
 	l.addFronts()
+	l.addScaling()
 	if err := l.load.init(l); err != nil {
 		return nil, err
 	}
@@ -217,6 +229,12 @@ func (l *lab) register() {
 	h.askLost = reg(Timing, func(a uint64) { l.askLost(uint32(a)) })
 	h.stall = reg(Timing, func(a uint64) { l.stall(int(a)) })
 	h.tick = reg(Timing, func(uint64) { l.tick() })
+	h.hold = reg(Message, l.posted((*lab).holdTold))
+	h.pod = reg(Timing, l.posted((*lab).podStep))
+	h.loaded = reg(Timing, func(a uint64) { e := l.svcs[a].elastic; e.loading.loaded(e) })
+	h.reclaim = reg(Timing, func(a uint64) { l.svcs[a].elastic.reclaimNodes() })
+	h.scrape = reg(Timing, l.scrape)
+	h.desire = reg(Timing, func(a uint64) { l.svcs[a].elastic.desire() })
 	h.cap = reg(Timing, func(uint64) { l.eng.Stop() })
 }
 
@@ -286,6 +304,7 @@ func (l *lab) open(k int) {
 				f.dice[i] = chance.NewDice(l.rep.Seed, fmt.Sprintf("balance/%s/%d", s.name, index))
 			}
 			svc.Dice, svc.Balancer = f.dice[i], c.Balancers[i].Make()
+			svc.Hold = s.holdStage()
 			if s.truth != nil {
 				truths[i] = &truth{s: s, now: l.now}
 				svc.Truth = truths[i]
@@ -320,7 +339,15 @@ func (l *lab) run() {
 	}
 	for i := range l.svcs {
 		for r := range uint32(l.svcs[i].pool.Len()) {
+			if l.svcs[i].state[r].down > 0 {
+				continue
+			}
 			l.half(i, r, balance.ReplicaEvent{Kind: balance.ReplicaStarted})
+		}
+	}
+	for i := range l.svcs {
+		if e := l.svcs[i].elastic; e != nil {
+			e.start()
 		}
 	}
 	if at := l.load.first(); at != Never {

@@ -27,6 +27,8 @@ type service struct {
 	noisy  bool
 	noise  rand.PCG
 
+	elastic *elastic // nil: the fleet keeps its size
+
 	due []gpu.Due // of the event that counts, by replica
 
 	request, response, report, probe, membership, ask link
@@ -62,7 +64,7 @@ type failing struct {
 func (l *lab) addService(i int) error {
 	c := l.rep.Cell
 	cfg := &c.Setup.Services[i]
-	n := cfg.Replicas()
+	n := cfg.Slots()
 	l.svcs = append(l.svcs, service{name: cfg.Name, cfg: cfg, up: n})
 	s := &l.svcs[i]
 	s.pool = gpu.NewPool(n, 4*n+64)
@@ -75,7 +77,7 @@ func (l *lab) addService(i int) error {
 	for g := range cfg.Groups {
 		grp := &cfg.Groups[g]
 		s.noisy = s.noisy || grp.Model.RequestNoise()
-		for range grp.Replicas {
+		for count := cfg.SlotsOf(grp); count > 0; count-- {
 			var dice rand.PCG
 			if grp.Model.BatchNoise() {
 				dice = chance.Stream(l.rep.Seed, fmt.Sprintf("noise/%s/%d", cfg.Name, r))
@@ -146,6 +148,15 @@ func (s *service) connect(seed uint64) (err error) {
 		}
 	}
 	return nil
+}
+
+// holdStage is where requests wait while the service has no replica.
+func (s *service) holdStage() *flow.Hold {
+	if s.elastic == nil {
+		return nil
+	}
+	h := s.elastic.cfg.Hold
+	return &flow.Hold{Capacity: h.Capacity, Timeout: h.Timeout, Zero: s.elastic.cfg.Min == 0}
 }
 
 // loadOf is what a replica says of itself. Slots counts the requests inside slots

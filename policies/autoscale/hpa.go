@@ -33,6 +33,7 @@ type HPA struct {
 	Legacy bool `yaml:"legacy" about:"the rules before autoscaling/v2: down to the most wanted within down.window, up to max(2 × count, 4)"`
 
 	clock   clock
+	begun   bool
 	recs    history
 	added   history // events: replicas added, removed
 	removed history

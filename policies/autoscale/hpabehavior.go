@@ -7,6 +7,10 @@ import (
 
 // limited bounds what the metrics want by the windows and limits, then by the fleet.
 func (h *HPA) limited(now time.Duration, want int, m *Metrics) int {
+	if !h.begun { // what there is counts as the first recommendation
+		h.begun = true
+		h.recs.add(now, m.Spec, max(h.Up.Window, h.Down.Window))
+	}
 	n := want
 	if h.Legacy {
 		h.recs.add(now, want, h.Down.Window)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,12 +14,21 @@ import (
 	"taillab/reports"
 )
 
-// timelineHeader is the first line of a timeline file.
-const timelineHeader = "t_s,service,queue_depth,in_flight,replicas,held"
+// timelineHeader is the first line of a timeline file; scalingHeader follows in it where
+// a fleet changes its size.
+const (
+	timelineHeader = "t_s,service,queue_depth,in_flight,replicas,held"
+	scalingHeader  = ",desired,created,p99_ms"
+)
 
 // timelineCSV writes the timeline of one run: one row per second and service.
 func timelineCSV(rows []reports.TimelineRow, services []string) []byte {
-	b := []byte(timelineHeader + "\n")
+	b := []byte(timelineHeader)
+	scaling := slices.ContainsFunc(rows, func(r reports.TimelineRow) bool { return r.Created > 0 || r.Desired > 0 })
+	if scaling {
+		b = append(b, scalingHeader...)
+	}
+	b = append(b, '\n')
 	for _, r := range rows {
 		b = strconv.AppendFloat(b, r.At.Seconds(), 'g', -1, 64)
 		b = append(b, ',')
@@ -30,6 +41,10 @@ func timelineCSV(rows []reports.TimelineRow, services []string) []byte {
 			if b = append(b, ','); n >= 0 { // below 0: unknown
 				b = strconv.AppendInt(b, int64(n), 10)
 			}
+		}
+		if scaling {
+			b = fmt.Appendf(b, ",%d,%d,", r.Desired, r.Created)
+			b = strconv.AppendFloat(b, float64(r.P99)/1e6, 'g', -1, 64)
 		}
 		b = append(b, '\n')
 	}
@@ -48,7 +63,9 @@ func readTimeline(r io.Reader) (rows []reports.TimelineRow, services []string, e
 	in := csv.NewReader(r)
 	in.ReuseRecord = true
 	head, err := in.Read()
-	if err != nil || strings.Join(head, ",") != timelineHeader {
+	first := strings.Join(head, ",")
+	scaling := first == timelineHeader+scalingHeader
+	if err != nil || !scaling && first != timelineHeader {
 		return nil, nil, fmt.Errorf("its first line is not %s", timelineHeader)
 	}
 	index := map[string]int{}
@@ -80,6 +97,26 @@ func readTimeline(r io.Reader) (rows []reports.TimelineRow, services []string, e
 				return rows, services, fmt.Errorf("row %d: %q is no count", len(rows)+2, f[2+k])
 			}
 		}
+		if scaling {
+			if err := readScaling(f[6:], &row); err != nil {
+				return rows, services, fmt.Errorf("row %d: %w", len(rows)+2, err)
+			}
+		}
 		rows = append(rows, row)
 	}
+}
+
+// readScaling reads the columns of scalingHeader.
+func readScaling(f []string, row *reports.TimelineRow) (err error) {
+	for k, dst := range []*int{&row.Desired, &row.Created} {
+		if *dst, err = strconv.Atoi(f[k]); err != nil {
+			return fmt.Errorf("%q is no count", f[k])
+		}
+	}
+	p99, err := strconv.ParseFloat(f[2], 64)
+	if err != nil || !(p99 >= 0 && p99 < 1e12) {
+		return fmt.Errorf("%q is no latency", f[2])
+	}
+	row.P99 = time.Duration(math.Round(p99 * 1e6))
+	return nil
 }

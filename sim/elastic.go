@@ -1,0 +1,333 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/autoscale"
+	"taillab/policies/chance"
+	"taillab/reports"
+	"taillab/scenarios"
+)
+
+// elastic is what the host keeps of a service whose fleet changes its size: its pods,
+// one per replica number in use, and the autoscaler with what it is shown.
+type elastic struct {
+	l    *lab
+	svc  int
+	s    *service
+	cfg  *scenarios.Elastic
+	pods []pod
+	next int // number of the next pod
+	spec int
+	hold bool
+
+	policy autoscale.Autoscaler
+	env    policies.Env
+	dice   *chance.Dice
+	m      autoscale.Metrics
+	call   Timer
+	poked  bool
+
+	meters  []meter
+	gauges  []gauge
+	classes []classWork
+	started []bool        // by request: it was in a slot
+	open    int           // requests not answered yet
+	busy    time.Duration // GPU time of the fleet at the last call
+	ahead   foresight
+
+	loading loader
+	taken   reclaimer
+	nodes   area // replicas that hold a GPU
+	idle    area // of these, without anything running
+}
+
+// pod is one life of a replica.
+type pod struct {
+	phase      autoscale.Phase
+	number     int
+	used       bool // the replica number had an earlier life
+	everReady  bool
+	condemned  bool // its node is under notice
+	holds      bool // a GPU
+	quiet      bool // and runs nothing on it
+	cause      cause
+	past       cause // of the earlier life
+	start      time.Duration
+	bound      time.Duration
+	transition time.Duration
+	epoch      uint32          // of the life's own events
+	notices    int             // of its draining, on the way to front ends
+	wire       int             // requests on the way to it
+	told       []time.Duration // by front end: when the last notice arrives
+}
+
+// cause says why a replica was killed.
+type cause uint8
+
+const (
+	alive cause = iota
+	scaledDown
+	reclaimed
+)
+
+// area is a count integrated over time.
+type area struct {
+	n   int
+	at  time.Duration
+	sum time.Duration
+}
+
+func (a *area) add(now time.Duration, by int) {
+	a.sum += time.Duration(a.n) * (now - a.at)
+	a.n, a.at = a.n+by, now
+}
+
+func (a *area) until(now time.Duration) time.Duration {
+	return a.sum + time.Duration(a.n)*(now-a.at)
+}
+
+// addElastic makes the fleet of service i one that changes its size. A scenario that
+// names no autoscaler keeps the count of the start, and lost replicas are replaced.
+func (l *lab) addElastic(i int) error {
+	s := &l.svcs[i]
+	if s.cfg.Elastic == nil {
+		return nil
+	}
+	e := &elastic{l: l, svc: i, s: s, cfg: s.cfg.Elastic, pods: make([]pod, s.pool.Len()), meters: make([]meter, s.pool.Len())}
+	l.faulty = true
+	s.elastic, e.spec = e, e.cfg.Start
+	e.policy = &autoscale.Fixed{}
+	if a := l.rep.Cell.Autoscalers; i < len(a) && a[i].Make != nil {
+		e.policy = a[i].Make()
+	}
+	e.dice = chance.NewDice(l.rep.Seed, "autoscale/"+s.name)
+	e.env = policies.NewEnv(rand.New(e.dice), noWakes{}, 0)
+	e.m = autoscale.Metrics{Min: e.cfg.Min, Max: e.cfg.Max, Reachable: true, Lead: e.cfg.Lifecycle.Lead()}
+	e.call = l.eng.Timer(l.id.desire, uint64(i))
+	e.taken.timer = l.eng.Timer(l.id.reclaim, uint64(i))
+	e.loading.timer = l.eng.Timer(l.id.loaded, uint64(i))
+	for r := range e.pods {
+		p := &e.pods[r]
+		if r >= e.cfg.Start {
+			p.phase, s.state[r].down = autoscale.Gone, 1
+			continue
+		}
+		e.pods[r] = pod{phase: autoscale.Ready, number: r, used: true, everReady: true, holds: true, quiet: true}
+	}
+	e.next = e.cfg.Start
+	e.nodes.n, e.idle.n = e.cfg.Start, e.cfg.Start
+	if r, ok := e.policy.(autoscale.Reader); ok {
+		e.addGauges(r.Queries())
+	}
+	if _, ok := e.policy.(autoscale.Oracle); ok {
+		return e.ahead.init(e)
+	}
+	return nil
+}
+
+// noWakes refuses wake-ups: autoscalers are called by Decision.Next.
+type noWakes struct{}
+
+// WakeAt implements policies.Waker.
+func (noWakes) WakeAt(time.Duration, uint8, uint64) {
+	panic("autoscalers are called again by Decision.Next, not by Env.Wake")
+}
+
+// start asks for the first decision and lets the nodes begin to age.
+func (e *elastic) start() {
+	for k := range e.gauges {
+		e.l.eng.Schedule(At(e.gauges[k].q.Scrape), e.l.id.scrape, uint64(e.svc)<<32|uint64(k))
+	}
+	e.age()
+	e.desire()
+}
+
+// desire calls the autoscaler and carries its decision out.
+func (e *elastic) desire() {
+	now := e.l.now()
+	e.show(now)
+	e.env.Now = now
+	d := e.policy.Desire(&e.env, &e.m)
+	if d.Next <= 0 {
+		panic(fmt.Sprintf("service %s: the autoscaler %T asked to be called again after %v: that must be above 0", e.s.name, e.policy, d.Next))
+	}
+	e.l.eng.Reset(e.call, At(now+d.Next))
+	if d.Hold != e.hold {
+		e.hold = d.Hold
+		e.l.tellHold(e.svc, d.Hold)
+	}
+	e.spec = min(max(d.Count, e.cfg.Min), e.cfg.Max)
+	e.poked = e.poked && e.spec == 0
+	e.l.scaled(now)
+	e.reconcile()
+}
+
+// poke calls the autoscaler at once when the first request is held while there is to
+// be no replica.
+func (e *elastic) poke() {
+	if e.poked || e.spec > 0 || e.l.held(e.svc) == 0 {
+		return
+	}
+	e.poked = true
+	for k := range e.gauges {
+		e.gauges[k].note(e.l.now(), float64(e.l.held(e.svc)))
+	}
+	e.l.eng.Reset(e.call, At(e.l.now()))
+}
+
+// reconcile makes as many pods as are wanted, those that drain or are under notice not
+// counted, or removes what is too much: those that are not ready first, then the one
+// that became ready last, as a ReplicaSet does.
+func (e *elastic) reconcile() {
+	n := 0
+	for r := range e.pods {
+		if e.pods[r].counts() {
+			n++
+		}
+	}
+	for ; n < e.spec; n++ {
+		r := e.free()
+		if r < 0 {
+			return // as soon as one is gone
+		}
+		e.create(uint32(r))
+	}
+	for ; n > e.spec; n-- {
+		e.remove(e.victim())
+	}
+}
+
+// counts tells whether a pod is one of those wanted.
+func (p *pod) counts() bool { return p.phase < autoscale.Draining && !p.condemned }
+
+// free is a replica number that no pod has; −1 when all are taken.
+func (e *elastic) free() int {
+	for r := range e.pods {
+		if e.pods[r].phase == autoscale.Gone {
+			return r
+		}
+	}
+	return -1
+}
+
+func (e *elastic) victim() uint32 {
+	best := -1
+	for r := range e.pods {
+		if e.pods[r].counts() && (best < 0 || e.pods[r].before(&e.pods[best])) {
+			best = r
+		}
+	}
+	return uint32(best)
+}
+
+// before orders pods by how little is lost with them.
+func (p *pod) before(q *pod) bool {
+	if p.phase != q.phase {
+		return p.phase < q.phase
+	}
+	if p.transition != q.transition {
+		return p.transition > q.transition
+	}
+	return p.number > q.number
+}
+
+// ready counts the pods that take requests.
+func (e *elastic) ready() int {
+	n := 0
+	for r := range e.pods {
+		if e.pods[r].phase == autoscale.Ready {
+			n++
+		}
+	}
+	return n
+}
+
+// created counts the pods there are.
+func (e *elastic) created() int {
+	n := 0
+	for r := range e.pods {
+		if e.pods[r].phase != autoscale.Gone {
+			n++
+		}
+	}
+	return n
+}
+
+// held is how many requests wait in the hold stages of a service.
+func (l *lab) held(svc int) int {
+	n := 0
+	for k := range l.fronts {
+		if l.fronts[k].fe != nil && !l.fronts[k].down {
+			n += l.fronts[k].fe.Held(svc)
+		}
+	}
+	return n
+}
+
+// tellHold sends the autoscaler's wish to all front ends, as any planned change.
+func (l *lab) tellHold(svc int, on bool) {
+	var arg uint64
+	if on {
+		arg = 1
+	}
+	for k := range l.fronts {
+		if l.fronts[k].fe.Fleet(svc) != nil {
+			l.post(l.now()+l.noticeDelay(svc), l.id.hold, envelope{service: uint16(svc), front: uint32(k), arg: arg})
+		}
+	}
+}
+
+// holdTold delivers the wish: of several on the way, the one that counts is the last.
+func (l *lab) holdTold(e envelope) {
+	f := &l.fronts[e.front]
+	if f.down {
+		return
+	}
+	f.fe.SetHold(l.now(), int(e.service), l.svcs[e.service].elastic.hold && e.arg == 1, &l.out)
+	l.act(int(e.front))
+}
+
+// scaled books the counts wanted and ready of all services.
+func (l *lab) scaled(now time.Duration) {
+	if l.scale == nil {
+		return
+	}
+	desired, ready := 0, 0
+	for i := range l.svcs {
+		if e := l.svcs[i].elastic; e != nil {
+			desired, ready = desired+e.spec, ready+e.ready()
+		}
+	}
+	l.scale.Desired(now, desired)
+	l.scale.Ready(now, ready)
+}
+
+// addScaling prepares what a run with fleets that change their size is judged by.
+func (l *lab) addScaling() {
+	c := l.rep.Cell
+	start := 0
+	for i := range l.svcs {
+		if e := l.svcs[i].elastic; e != nil {
+			start += e.cfg.Start
+			if l.scale == nil {
+				l.scale = &reports.Scaling{SLO: c.Setup.Measure.SLO != (reports.SLO{}), Surge: -1}
+			}
+		}
+	}
+	if l.scale == nil {
+		return
+	}
+	if surge, ok := c.Setup.Surge(); ok {
+		l.scale.Surge = surge.At
+		for i := range l.svcs {
+			if l.svcs[i].elastic != nil {
+				l.scale.Needed += c.Setup.Need(i, surge.Rate)
+			}
+		}
+	}
+	l.scale.Begin(start, start)
+}
