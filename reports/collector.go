@@ -28,13 +28,13 @@ type Setup struct {
 	// Opaque is true if the replica does not report its steps (live without
 	// telemetry): network, queue and batch are then unknown, not zero.
 	Opaque bool
-	// Batching is true if a slot serves several requests at a time: slots are then no
-	// measure of capacity.
-	Batching bool
-	Bits     int // precision of the latency histograms, 0 = HistBits
-	Seed     int // number of the seed, 1…
-	Index    int // block of the run, 0 for whole runs
-	Pair     *int
+	// NoCapacity is true if slots are no measure of what the fleet can do: they serve
+	// several requests at a time, or their number changes.
+	NoCapacity bool
+	Bits       int // precision of the latency histograms, 0 = HistBits
+	Seed       int // number of the seed, 1…
+	Index      int // block of the run, 0 for whole runs
+	Pair       *int
 	// The measured window, cut into 20 equal slices for instability and for the
 	// sections of a single run: by request number if Requests > 0 (numbers
 	// First…First+Requests−1), else by arrival in [Start, Start+Window) if Window > 0.

@@ -50,7 +50,7 @@ func (c *Collector) drift() drift {
 // measure of capacity.
 func (c *Collector) loadBound() float64 {
 	window := c.end.MeasuredTime
-	if c.setup.Batching || c.end.ProvisionedSlotTime <= 0 || window <= 0 {
+	if c.setup.NoCapacity || c.end.ProvisionedSlotTime <= 0 || window <= 0 {
 		return 0
 	}
 	slots := float64(c.end.ProvisionedSlotTime) / float64(window)

@@ -60,7 +60,7 @@ func TestLoadBound(t *testing.T) {
 	for _, unknown := range []struct {
 		setup Setup
 		end   End
-	}{{Setup{Requests: 100, Batching: true}, End{MeasuredTime: time.Second, ProvisionedSlotTime: time.Second}},
+	}{{Setup{Requests: 100, NoCapacity: true}, End{MeasuredTime: time.Second, ProvisionedSlotTime: time.Second}},
 		{Setup{Requests: 100}, End{MeasuredTime: time.Second}}, {Setup{Requests: 100}, End{ProvisionedSlotTime: time.Second}}} {
 		c := NewCollector(unknown.setup)
 		for i := range 100 {

@@ -10,15 +10,18 @@ import (
 // load.
 func (c *Cell) Separate() bool {
 	for i := range c.Setup.Services {
-		if _, blind := balance.Inside[balance.Blind](c.Balancers[i].Make()); blind || c.Setup.Services[i].Replicas() == 1 {
+		if _, blind := balance.Inside[balance.Blind](c.Balancers[i].Make()); blind || c.Setup.Services[i].alone() {
 			return true
 		}
 	}
 	return false
 }
 
-// Slots is the least number of slots that a replica has.
-func (s *Setup) Slots() int {
+// alone says whether the service never has a second replica.
+func (s *Service) alone() bool { return s.Elastic == nil && s.Replicas() == 1 }
+
+// ReplicaSlots is the least number of slots that a replica has.
+func (s *Setup) ReplicaSlots() int {
 	least := 0
 	for i := range s.Services {
 		for _, g := range s.Services[i].Groups {
@@ -30,10 +33,14 @@ func (s *Setup) Slots() int {
 	return least
 }
 
-// Batching tells whether some slot serves several requests at a time, in a batch or
-// by turns, so that slots do not measure what the fleet can do.
-func (s *Setup) Batching() bool {
+// NoCapacity tells whether slots are no measure of what the fleet can do: a slot
+// serves several requests at a time, in a batch or by turns, or there are sometimes
+// more replicas and sometimes fewer.
+func (s *Setup) NoCapacity() bool {
 	for i := range s.Services {
+		if s.Services[i].Elastic != nil {
+			return true
+		}
 		for _, g := range s.Services[i].Groups {
 			if g.Model.MaxBatch() > 1 || g.Model.Spec().Queue == gpu.PS {
 				return true

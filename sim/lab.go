@@ -184,7 +184,7 @@ func gap(rate float64) Time {
 // setup tells the recorder what to expect.
 func (l *lab) setup() reports.Setup {
 	c := l.rep.Cell
-	s := reports.Setup{SLO: c.Setup.Measure.SLO, Seed: l.rep.Rep + 1, Batching: c.Setup.Batching()}
+	s := reports.Setup{SLO: c.Setup.Measure.SLO, Seed: l.rep.Rep + 1, NoCapacity: c.Setup.NoCapacity()}
 	names := policies.OutcomeNames()
 	s.Outcomes = names[:]
 	for i := range l.svcs {

@@ -389,7 +389,7 @@ func cellRuns(p *scenarios.Plan, res *runner.Result) []reports.CellRuns {
 	out := make([]reports.CellRuns, len(p.Cells))
 	for i, c := range p.Cells {
 		out[i] = reports.CellRuns{Policy: c.Policy, PolicyType: c.PolicyType, Family: c.Family, Params: c.Params,
-			Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale, Slots: c.Setup.Slots(), Separate: c.Separate()}
+			Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale, Slots: c.Setup.ReplicaSlots(), Separate: c.Separate()}
 	}
 	for i := range res.Runs {
 		if r := &res.Runs[i]; r.Collector != nil {
