@@ -32,6 +32,10 @@ type Change struct {
 	// Gain is how many times fewer seeds pairing needs: (s_a² + s_b²)/s_d², on ln x
 	// for log metrics. Below 1.2 it gains little. Nil if unpaired or without spread.
 	Gain *float64 `json:"pairing_gain"`
+	// SignFlip is the p-value of the sign-flip test, which assumes no normal
+	// differences; nil above 20 pairs, and where too few pairs could never reject.
+	SignFlip *float64 `json:"sign_flip_p"`
+	Doubt    string   `json:"doubt"` // how CI and SignFlip disagree; empty if they do not
 }
 
 // Compare returns the change of a metric (gate name or JSON name) from base to
@@ -68,16 +72,16 @@ func (j *judging) change(base, new *Cell, q quantity) (Change, comparison) {
 	out.Word = cmp.word(q.better())
 	if !cmp.unpaired && cmp.reason == "" && len(cmp.a) > 1 {
 		out.Lower, out.Gain = cmp.effect()
+		out.SignFlip, out.Doubt = flipCheck(cmp.differences(), cmp.ci, cmp.level)
 	}
 	return out, cmp
 }
 
 // effect returns the share of pairs with a below b, and what pairing gained.
 func (c comparison) effect() (lower, gain *float64) {
-	below, d := 0, make([]float64, len(c.a))
-	for i := range c.a {
-		d[i] = c.a[i] - c.b[i]
-		if d[i] < 0 {
+	below, d := 0, c.differences()
+	for _, x := range d {
+		if x < 0 {
 			below++
 		}
 	}
@@ -91,11 +95,17 @@ func (c comparison) autocorrelated() bool {
 	if c.unpaired || len(c.a) == 0 {
 		return false
 	}
+	d := c.differences()
+	return math.Abs(lag1(d)) > 2/math.Sqrt(float64(len(d)))
+}
+
+// differences are those of the pairs, a − b, in the scale of the comparison.
+func (c comparison) differences() []float64 {
 	d := make([]float64, len(c.a))
 	for i := range d {
 		d[i] = c.a[i] - c.b[i]
 	}
-	return math.Abs(lag1(d)) > 2/math.Sqrt(float64(len(d)))
+	return d
 }
 
 func (c comparison) word(better string) string {

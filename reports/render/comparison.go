@@ -28,7 +28,7 @@ type comparisonView struct {
 type footnote struct {
 	code, text string
 	of         []reports.Warning // about some cells; empty: about the whole comparison
-	reason     string            // why a change is not known; empty for other remarks
+	reason     string            // why a change is not known or in doubt; empty for other remarks
 }
 
 func newComparisonView(c *reports.Comparison) comparisonView {
@@ -59,6 +59,9 @@ func newComparisonView(c *reports.Comparison) comparisonView {
 		for _, x := range m.Cells {
 			if x.Reason != "" && !slices.ContainsFunc(v.feet, func(f footnote) bool { return f.reason == x.Reason }) {
 				v.feet = append(v.feet, footnote{code: "not compared", text: x.Reason, reason: x.Reason})
+			}
+			if x.Doubt != "" && !slices.ContainsFunc(v.feet, func(f footnote) bool { return f.reason == x.Doubt }) {
+				v.feet = append(v.feet, footnote{code: "doubt", text: x.Doubt, reason: x.Doubt})
 			}
 		}
 	}
@@ -168,7 +171,7 @@ func changeRange(ci reports.Interval) string {
 func (v comparisonView) marks(c reports.CellChange) string {
 	var out strings.Builder
 	for i, f := range v.feet {
-		if f.reason != "" && f.reason == c.Reason || slices.ContainsFunc(f.of, func(w reports.Warning) bool { return about(w, c.CellName) }) {
+		if f.reason != "" && (f.reason == c.Reason || f.reason == c.Doubt) || slices.ContainsFunc(f.of, func(w reports.Warning) bool { return about(w, c.CellName) }) {
 			fmt.Fprintf(&out, " [%d]", i+1)
 		}
 	}

@@ -157,7 +157,7 @@ func ComparisonMarkdown(w io.Writer, c *reports.Comparison, o Options) error {
 // ComparisonCSV writes one row per metric, cell and group as RFC 4180, with full
 // precision; an unknown value is empty.
 func ComparisonCSV(w io.Writer, c *reports.Comparison) error {
-	rows := [][]string{strings.Fields("metric unit policy load axes group_by group base new change change_ci_lo change_ci_hi n dropped word unpaired lower pairing_gain reason")}
+	rows := [][]string{strings.Fields("metric unit policy load axes group_by group base new change change_ci_lo change_ci_hi n dropped word unpaired lower pairing_gain sign_flip_p reason")}
 	for _, m := range c.Metrics {
 		for _, x := range slices.Concat(m.Cells, m.Groups) {
 			by, name, lo, hi := "", "", "", ""
@@ -168,7 +168,7 @@ func ComparisonCSV(w io.Writer, c *reports.Comparison) error {
 				lo, hi = float(x.CI[0]), float(x.CI[1])
 			}
 			rows = append(rows, []string{m.Metric, m.Unit, x.Policy, opt(x.Load), pairs(x.Axes), by, name, opt(x.Base), opt(x.New), opt(x.Change.Change), lo, hi,
-				strconv.Itoa(x.N), strconv.Itoa(x.Dropped), x.Word, strconv.FormatBool(x.Unpaired), opt(x.Lower), opt(x.Gain), x.Reason})
+				strconv.Itoa(x.N), strconv.Itoa(x.Dropped), x.Word, strconv.FormatBool(x.Unpaired), opt(x.Lower), opt(x.Gain), opt(x.SignFlip), x.Reason})
 		}
 	}
 	out := csv.NewWriter(w)
