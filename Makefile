@@ -68,6 +68,9 @@ gate: ## our own gates: results against baselines/, and what the shipped scenari
 baselines: ## accept the present results as baselines/; read the diff before you commit it
 	$(GO) run ./cmd/taillab run testdata/gates/*.yaml --update-baseline --force --ui plain
 
+intervals: ## how often intervals hold the truth: rewrite the table in docs/validation.md (some minutes)
+	INTERVALS=1 $(GO) test ./reports -run TestCoverageDocument -timeout 60m
+
 golden-update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./scenarios ./reports/chart ./reports/render -update
 	UPDATE=1 $(GO) test .

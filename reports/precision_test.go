@@ -2,6 +2,7 @@ package reports
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,35 @@ func TestNextSeedsProperties(t *testing.T) {
 		finer, _ := NextSeeds(seeds, half, precision/2)
 		require.GreaterOrEqual(t, finer, next, "a finer precision never takes fewer seeds")
 	})
+}
+
+// Stopping at the first narrow interval costs a little coverage: 94% remain of 95%.
+// ln x is normal, and 10, 20 and 80 seeds would do. 3,000 repetitions, seed fixed; on
+// re-seeding a coverage of 93.8% leaves the bounds with probability below 0.1%.
+func TestSequentialStoppingCovers(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, need := range []float64{10, 20, 80} {
+		const repetitions, precision = 3000, .05
+		sigma := math.Log1p(precision) * math.Sqrt(need) / 1.96
+		covered, total := 0, 0
+		for range repetitions {
+			var w welford
+			for next, reached := 10, false; !reached; {
+				for w.n < next {
+					w.add(sigma * rng.NormFloat64())
+				}
+				e := estimate{mean: w.mean, s: math.Sqrt(w.m2 / float64(w.n-1)), n: w.n}
+				half := e.half(DefaultConfidence)
+				if next, reached = NextSeeds(w.n, half, precision); reached && math.Abs(e.mean) <= half {
+					covered++
+				}
+			}
+			total += w.n
+		}
+		require.InDelta(t, .938, float64(covered)/repetitions, .018, "%v seeds needed", need)
+		require.InDelta(t, need+4, float64(total)/repetitions, 3, "a few more than with a known deviation")
+	}
 }
 
 func TestNextStep(t *testing.T) {

@@ -67,7 +67,7 @@ func (c *campaign) list(p *point, from, to int) []Run {
 			own.Setup = p.setup
 			cell = &own
 		}
-		for k := from; k < to; k++ {
+		for k := max(from, c.opt.From); k < to; k++ {
 			out = append(out, Run{Run: scenarios.Run{Cell: cell, Index: i, Rep: k, Seed: chance.RunSeed(c.plan.BaseSeed, k)}})
 		}
 	}

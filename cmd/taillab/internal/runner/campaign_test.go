@@ -125,6 +125,9 @@ func TestPrecisionAddsSeeds(t *testing.T) {
 	require.Len(t, again.Runs, len(res.Runs), "whatever the jobs")
 	planned := Do(context.Background(), h, study(t, m, "calm", "wild"), Options{AsPlanned: true})
 	require.Len(t, planned.Runs, 6)
+	rest := Do(context.Background(), h, study(t, m, "calm", "wild"), Options{AsPlanned: true, From: 2})
+	require.Len(t, rest.Runs, 2)
+	require.Equal(t, 2, rest.Runs[1].Rep)
 }
 
 func TestPrecisionStopsAtTheCap(t *testing.T) {

@@ -65,7 +65,7 @@ func (c *campaign) round(more, longer []int) {
 	var batch []Run
 	for _, k := range more {
 		p := &c.points[k]
-		batch = append(batch, c.list(p, len(c.runs[p.cells[0]]), p.seeds)...)
+		batch = append(batch, c.list(p, c.opt.From+len(c.runs[p.cells[0]]), p.seeds)...)
 	}
 	added := len(batch)
 	for _, k := range longer {

@@ -25,6 +25,7 @@ type Host interface {
 // Options of Run.
 type Options struct {
 	Jobs int // goroutines; 0 = GOMAXPROCS
+	From int // replications before this one are left out
 	// Together says that the policies at one point of the sweep are arms of one
 	// comparison, in the order of the plan: the host gets them in one call.
 	Together bool
