@@ -74,6 +74,9 @@ func (c *capacityCmd) run(s *session) int {
 	if plans == nil {
 		return code
 	}
+	if plans[0].Cells[0].Setup.Measure.WarmupAuto {
+		return s.fail(exitUsage, "such as --set measure.warmup=20%, which suits every load that is tried", "measure.warmup is auto: that takes a pilot at each load")
+	}
 	q := &quest{s: s, cmd: c, plan: plans[0], rule: rule, selections: selections, started: started}
 	if err := q.prepare(at, unit); err != nil {
 		return s.fail(exitUsage, "", "%v", err)

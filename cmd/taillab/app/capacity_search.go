@@ -122,8 +122,9 @@ func (q *quest) answer(questions []question, res *runner.Result) {
 	q.runs += len(res.Runs)
 	for _, a := range questions {
 		c, t := a.target.cell, a.target
-		cells, warnings := reports.Summarize([]reports.CellRuns{{Policy: c.Policy, PolicyType: c.PolicyType, Family: c.Family, Params: c.Params,
-			Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale, Runs: t.runs}}, reports.Options{Confidence: q.cmd.Confidence})
+		in := runsOf(c)
+		in.Runs = t.runs
+		cells, warnings := reports.Summarize([]reports.CellRuns{in}, reports.Options{Confidence: q.cmd.Confidence})
 		t.point = reports.JudgeSLO(q.rule, &cells[0], reports.JudgeOptions{Confidence: q.cmd.Confidence, AllowOverload: q.plan.AllowOverload, Warnings: warnings})
 		t.point.At, t.warnings = q.vary.at(a.point), warnings
 		q.s.log.Debug("measured", "policy", c.Policy, "at", t.point.At, "seeds", a.seeds, "verdict", t.point.Verdict)

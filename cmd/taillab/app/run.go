@@ -384,12 +384,17 @@ func (j *job) runWarnings() []reports.Warning {
 
 func samePoint(a, b *float64) bool { return a == b || a != nil && b != nil && *a == *b }
 
+// runsOf is a cell without runs yet.
+func runsOf(c *scenarios.Cell) reports.CellRuns {
+	return reports.CellRuns{Policy: c.Policy, PolicyType: c.PolicyType, Family: c.Family, Params: c.Params,
+		Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale, Slots: c.Setup.ReplicaSlots(), Separate: c.Separate()}
+}
+
 // cellRuns sorts the runs under their cells.
 func cellRuns(p *scenarios.Plan, res *runner.Result) []reports.CellRuns {
 	out := make([]reports.CellRuns, len(p.Cells))
 	for i, c := range p.Cells {
-		out[i] = reports.CellRuns{Policy: c.Policy, PolicyType: c.PolicyType, Family: c.Family, Params: c.Params,
-			Load: c.Load, Axes: c.Axes, RateRPS: c.RateRPS, TimeScale: c.TimeScale, Slots: c.Setup.ReplicaSlots(), Separate: c.Separate()}
+		out[i] = runsOf(c)
 	}
 	for i := range res.Runs {
 		if r := &res.Runs[i]; r.Collector != nil {
