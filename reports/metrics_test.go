@@ -63,7 +63,7 @@ func TestMetricsByPrefix(t *testing.T) {
 	}
 }
 
-// The list is closed: these are the codes of the summary schema.
+// The codes of the summary schema are all there, and each code is one warning.
 func TestWarningCodesAreTheSchema(t *testing.T) {
 	t.Parallel()
 	want := strings.Fields(`few-samples few-seeds survivor-bias unfinished unpaired-seeds unpaired policy-chance-only histogram-overflow

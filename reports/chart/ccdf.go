@@ -12,6 +12,8 @@ type CCDFInput struct {
 	Origin
 	At     string // where in the sweep, such as "85% load"
 	Series []CCDFSeries
+
+	Earlier *Earlier[CCDFSeries] // of another run, drawn dashed in the colours of the same labels
 }
 
 // CCDFSeries is one policy. X are latencies in milliseconds, ascending; Y[i] is
@@ -36,6 +38,9 @@ func CCDF(in CCDFInput, theme Theme) Figure {
 		Labels:   labelsOf(cmpIn.Series),
 		Header:   []string{"policy", "P50", "P90", "P99", "P99.9", "requests"},
 	}
+	if in.Earlier != nil {
+		f.Subtitle = "Completed requests" + where(in.At) + "; the marks are P99" + in.Earlier.words()
+	}
 	order, note := cmpIn.shown()
 	cutNote := ""
 	lines := make([][]pt, len(in.Series)) // in data units: latency, share
@@ -46,6 +51,11 @@ func CCDF(in CCDFInput, theme Theme) Figure {
 			cutNote = fmt.Sprintf("cut below %d requests", leastLeft)
 		}
 		f.Rows = append(f.Rows, s.row(lines[i]))
+		if before := in.Earlier.find(s.Label); before != nil {
+			line, _ := before.tail()
+			f.Rows = append(f.Rows, before.row(line))
+			f.Rows[len(f.Rows)-1][0] += ", " + in.Earlier.Name
+		}
 	}
 	f.Foot = in.foot(cutNote, note)
 	f.Alt = f.Title + ". " + f.Subtitle + ". " + cmpIn.words()
@@ -131,7 +141,12 @@ func (s CCDFSeries) row(line []pt) []string {
 func (s *scene) tails(b box, in CCDFInput, shown []int, lines [][]pt) bool {
 	x0, x1, y0 := math.Inf(1), math.Inf(-1), 0.005
 	for _, i := range shown {
-		for _, p := range lines[i] {
+		all := lines[i]
+		if before := in.Earlier.find(in.Series[i].Label); before != nil {
+			line, _ := before.tail()
+			all = slices.Concat(all, line)
+		}
+		for _, p := range all {
 			x0, x1, y0 = min(x0, p.x), max(x1, p.x), min(y0, p.y)
 		}
 	}
@@ -155,7 +170,14 @@ func (s *scene) tails(b box, in CCDFInput, shown []int, lines [][]pt) bool {
 	s.stroke(muted, 0.6, []float64{1.5, 2}, pt{b.left, y.at(0.01)}, pt{b.right, y.at(0.01)})
 	s.write((b.left+b.right)/2, b.bottom+23, "latency, log scale", tickSize, muted, 0.5)
 	for _, i := range shown {
-		s.series(i, func() { s.tailLine(lines[i], x, y, lookOf(i)) })
+		s.series(i, func() {
+			l := in.Earlier.look(i)
+			if before := in.Earlier.find(in.Series[i].Label); before != nil {
+				line, _ := before.tail()
+				s.tailLine(line, x, y, l.before())
+			}
+			s.tailLine(lines[i], x, y, l)
+		})
 	}
 	for _, i := range shown {
 		if p := in.Series[i].P99; drawable(p.V) && *p.V >= x0 && *p.V <= x1 {
@@ -205,7 +227,7 @@ func (s *scene) key(b box, in CCDFInput, shown []int, w float64) {
 	s.write(right, b.top, "P99", tickSize, muted, 1)
 	step := min(14, (b.height()-6)/float64(len(order)))
 	for k, i := range order {
-		l := lookOf(i)
+		l := in.Earlier.look(i)
 		y := b.top + 8 + step*(float64(k)+0.5)
 		v := LatencyPtr(in.Series[i].P99.V)
 		room := right - left - swatch - 5 - textWidth(v, labelSize, false) - 6

@@ -14,6 +14,8 @@ type P99Input struct {
 	Rate   bool      // X are arrival rates per second, not loads
 	X      []float64 // loads as fractions, ascending
 	Series []P99Series
+
+	Earlier *Earlier[P99Series] // of another run, drawn dashed in the colours of the same labels
 }
 
 // P99Series is one policy: Values[i] belongs to X[i].
@@ -40,10 +42,11 @@ func P99vsLoad(in P99Input, theme Theme) Figure {
 		Labels:   labelsOf(in.Series),
 	}
 	f.Header, f.Rows = in.table()
+	f.Subtitle += in.Earlier.words()
 	shown, note := in.shown()
 	f.Foot = in.foot(note)
 	if len(in.X) == 1 {
-		f.Subtitle = "P99 latency at " + in.xLabel(in.X[0]) + "; bars are confidence intervals"
+		f.Subtitle = "P99 latency at " + in.xLabel(in.X[0]) + "; bars are confidence intervals" + in.Earlier.words()
 	}
 	b := f.scene.heading(f.Title, f.Subtitle, f.Foot)
 	lo, hi, ok := in.span(shown)
@@ -112,9 +115,9 @@ func (in P99Input) shown() ([]int, string) {
 func (in P99Input) span(shown []int) (lo, hi float64, ok bool) {
 	lo, hi = math.Inf(1), math.Inf(-1)
 	cilo, cihi := lo, hi
-	for _, i := range shown {
+	add := func(ps P99Series) {
 		for k := range in.X {
-			v := in.Series[i].value(k)
+			v := ps.value(k)
 			if v.V == nil {
 				continue
 			}
@@ -122,6 +125,12 @@ func (in P99Input) span(shown []int) (lo, hi float64, ok bool) {
 			if v.known() {
 				cilo, cihi = min(cilo, v.CI[0]), max(cihi, v.CI[1])
 			}
+		}
+	}
+	for _, i := range shown {
+		add(in.Series[i])
+		if before := in.Earlier.find(in.Series[i].Label); before != nil {
+			add(*before)
 		}
 	}
 	if lo > hi {
@@ -163,7 +172,13 @@ func (s *scene) curves(b box, in P99Input, shown []int, lo, hi float64) {
 		s.series(i, func() { s.bands(in.X, in.Series[i], x, y, lookOf(i).line, opacity) })
 	}
 	for _, i := range shown {
-		s.series(i, func() { s.curve(in, in.Series[i], x, y, lookOf(i)) })
+		s.series(i, func() {
+			l := in.Earlier.look(i)
+			if before := in.Earlier.find(in.Series[i].Label); before != nil {
+				s.line(in.X, *before, x, y, l.before(), 1.1)
+			}
+			s.curve(in, in.Series[i], x, y, l)
+		})
 	}
 	s.endLabels(b, in, shown, x, y, names)
 }
@@ -190,14 +205,25 @@ func (s *scene) bands(xs []float64, ps P99Series, x, y axis, c ink, opacity floa
 
 // curve draws the line and its markers; a missing value breaks the line.
 func (s *scene) curve(in P99Input, ps P99Series, x, y axis, l look) {
+	s.line(in.X, ps, x, y, l, 1.6)
+	for k, v := range in.X {
+		if p := ps.value(k); p.V != nil {
+			tip := ps.Label + " at " + in.xLabel(v) + ": " + withCI(p)
+			s.marker(l, pt{x.at(v), y.at(*p.V)}, 2.3, tip)
+		}
+	}
+}
+
+// line draws the values of a series; a missing one breaks it.
+func (s *scene) line(xs []float64, ps P99Series, x, y axis, l look, w float64) {
 	var run []pt
 	flush := func() {
 		if len(run) > 1 {
-			s.add(op{path: run, stroke: l.line, width: 1.6, dash: l.dash, line: true})
+			s.add(op{path: run, stroke: l.line, width: w, dash: l.dash, line: true})
 		}
 		run = nil
 	}
-	for k, v := range in.X {
+	for k, v := range xs {
 		if p := ps.value(k); p.V != nil {
 			run = append(run, pt{x.at(v), y.at(*p.V)})
 		} else {
@@ -205,12 +231,6 @@ func (s *scene) curve(in P99Input, ps P99Series, x, y axis, l look) {
 		}
 	}
 	flush()
-	for k, v := range in.X {
-		if p := ps.value(k); p.V != nil {
-			tip := ps.Label + " at " + in.xLabel(v) + ": " + withCI(p)
-			s.marker(l, pt{x.at(v), y.at(*p.V)}, 2.3, tip)
-		}
-	}
 }
 
 // endLabels names each line at its right end, moved apart where they would
@@ -272,6 +292,9 @@ func (s *scene) dots(b box, in P99Input, shown []int, lo, hi float64) {
 			if v.known() && v.CI[1] > 0 {
 				s.stroke(l.line, 1.4, nil, pt{x.at(x.clamp(v.CI[0])), y}, pt{x.at(x.clamp(v.CI[1])), y})
 			}
+			if before := in.Earlier.find(in.Series[i].Label); before != nil && before.value(0).V != nil {
+				s.marker(look{line: l.line, marker: l.marker, hollow: true}, pt{x.at(*before.value(0).V), y}, 3.2, before.Label+", before: "+withCI(before.value(0)))
+			}
 			s.marker(l, pt{x.at(*v.V), y}, 3, in.Series[i].Label+": "+withCI(v))
 			s.write(b.right+6, y+3, Latency(*v.V), labelSize, text, 0)
 		})
@@ -294,12 +317,18 @@ func (in P99Input) table() ([]string, [][]string) {
 		header = append(header, in.xTick(x))
 	}
 	var rows [][]string
-	for _, s := range in.Series {
-		row := []string{s.Label}
+	add := func(s P99Series, name string) {
+		row := []string{name}
 		for k := range in.X {
 			row = append(row, withCI(s.value(k)))
 		}
 		rows = append(rows, row)
+	}
+	for _, s := range in.Series {
+		add(s, s.Label)
+		if before := in.Earlier.find(s.Label); before != nil {
+			add(*before, s.Label+", "+in.Earlier.Name)
+		}
 	}
 	return header, rows
 }

@@ -87,6 +87,12 @@ func valueOf(v *float64, ci *reports.Interval) Value {
 	return out
 }
 
+// Finding is the sentence about a summary: which policy has the lowest P99 where.
+func Finding(s *reports.Summary) string { return leadersTitle(P99Of(s)) }
+
+// CapacityFinding is the sentence about a search for capacities.
+func CapacityFinding(c *reports.Capacity) string { return CapacityOf(c).title() }
+
 // TailOf collects the tails of the cells at one place of the sweep.
 func TailOf(s *reports.Summary, at float64) TailInput {
 	byRate := ByRate(s.Cells)

@@ -98,7 +98,7 @@ func TestCapacityPage(t *testing.T) {
 		v := capacityView{&back}
 		for _, r := range back.Policies[:min(1, len(back.Policies))] {
 			for _, cell := range v.row(r)[1:] {
-				require.Contains(t, page, ">"+cell+"</td>")
+				require.True(t, strings.Contains(page, ">"+cell+"</td>"), cell)
 			}
 		}
 	}

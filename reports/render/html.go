@@ -43,6 +43,7 @@ type page struct {
 	Slowest            *htmlTable
 	Charts             []htmlFigure
 	Tail, Timeline     *htmlFigure
+	Why                []string // what the tails are made of, in words
 	Both               *htmlBoth
 	Warnings           []htmlNote
 	Again, RawNote     string
@@ -96,7 +97,7 @@ func writePage(w io.Writer, s *reports.Summary, o Options, both *htmlBoth) error
 				both.QQ = &h
 			}
 		case chart.KindTail:
-			p.Tail = &h
+			p.Tail, p.Why = &h, why(v)
 		case chart.KindTimeline:
 			p.Timeline = &h
 		default:

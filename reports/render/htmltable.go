@@ -15,7 +15,8 @@ type htmlTable struct {
 	Caption string
 	Head    []htmlCell
 	Rows    [][]htmlCell
-	More    string // what was left out
+	More    string   // what was left out
+	Links   []string // of the rows' headings, to other pages on this machine; nil for none
 }
 
 // htmlCell is text with classes of page.css: l left, w wrapping, best bold.

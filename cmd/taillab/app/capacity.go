@@ -63,7 +63,7 @@ func (c *capacityCmd) check() error {
 
 func (c *capacityCmd) run(s *session) int {
 	started := time.Now()
-	outs, err := parseFormats(c.Format, false)
+	outs, err := parseFormats(c.Format, false, "junit", "github")
 	rule, errRule := reports.ParseSLO(c.SLO)
 	selections, errOnly := parseOnly(c.Only)
 	at, unit, errAt := parseAt(c.At)

@@ -11,19 +11,20 @@ import (
 	"strings"
 
 	"taillab/reports"
+	"taillab/reports/chart"
 	"taillab/reports/render"
 )
 
 // reportCmd is `taillab report`: it redraws saved runs and runs nothing.
 type reportCmd struct {
-	Run    []string `arg:"" help:"Run directory, or its summary.json."`
+	Run    []string `arg:"" help:"Run directory, its summary.json, or a folder of runs; two runs are drawn into each other by html, svg and png, the first dashed."`
 	Format string   `default:"table" help:"table md json csv html svg png junit github; FMT=PATH writes to a file; at most one goes to stdout." placeholder:"LIST"`
 	At     string   `help:"Load shown in the table: load=X." placeholder:"load=X"`
 	Common common   `embed:""`
 }
 
 func (c *reportCmd) run(s *session) int {
-	outs, err := parseFormats(c.Format, len(c.Run) > 1)
+	outs, err := parseFormats(c.Format, len(c.Run) > 1 && !overlaid(c))
 	at, _, errAt := parseAt(c.At)
 	if err := cmp.Or(err, errAt); err != nil {
 		return s.fail(exitUsage, "", "%v", err)
@@ -31,6 +32,9 @@ func (c *reportCmd) run(s *session) int {
 	if len(c.Run) == 1 {
 		if _, err := os.Stat(filepath.Join(c.Run[0], capacityFile)); err == nil {
 			return s.reportCapacity(c.Run[0], outs)
+		}
+		if !isRun(c.Run[0]) {
+			return s.reportIndex(c.Run[0], outs)
 		}
 	}
 	var runs []*savedRun
@@ -46,6 +50,15 @@ func (c *reportCmd) run(s *session) int {
 	}
 	code := exitOK
 	color := s.stdoutColor()
+	if overlaid(c) {
+		o := render.Options{AtLoad: at, AgainCommand: runs[1].again()}
+		doc := overlayDoc{Overlay: render.Overlay{Base: &runs[0].Summary, New: &runs[1].Summary}, runs: [2]*savedRun{runs[0], runs[1]}}
+		o.Charts = []chart.Figure{doc.tails(o)}
+		if err := s.writeDoc(doc, outs, o); err != nil {
+			code = s.fail(exitBroken, "", "%v", err)
+		}
+		return worst(code, s.tellLost(runs))
+	}
 	for i, r := range runs {
 		if i > 0 && onStdout(outs) != "" {
 			fmt.Fprintln(s.out)
@@ -58,6 +71,14 @@ func (c *reportCmd) run(s *session) int {
 		if err := s.write(&r.Summary, outs, o); err != nil {
 			code = worst(code, s.fail(exitBroken, "", "%v", err))
 		}
+	}
+	return worst(code, s.tellLost(runs))
+}
+
+// tellLost says what could not be read.
+func (s *session) tellLost(runs []*savedRun) int {
+	code := exitOK
+	for _, r := range runs {
 		for _, l := range r.Lost {
 			code = worst(code, s.fail(exitBroken, "", "%s: lost %s", filepath.Join(r.Dir, filepath.FromSlash(l.File)), l.What))
 		}
