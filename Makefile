@@ -75,7 +75,7 @@ golden-update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./scenarios ./reports/chart ./reports/render -update
 	UPDATE=1 $(GO) test .
 
-page: ## the HTML report in a headless Chromium; skipped where there is none
+page: ## the HTML pages in a headless Chromium: both themes, 320 to 1200 px, operated; skipped where there is none
 	@.ci/page
 
 ci: ## everything that CI checks
