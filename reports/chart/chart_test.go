@@ -38,6 +38,8 @@ func TestSVGGolden(t *testing.T) {
 		"tail":     Tail(sampleTail(3), Dark()),
 		"timeline": Timeline(sampleTimeline(2, 30), Light()),
 		"qq":       QQ(sampleQQ(3, true), Light()),
+		"frontier": Frontier(sampleFrontier(6), Light()),
+		"fleet":    FleetTimeline(sampleFleet(2), Light()),
 		"forest":   Forest(sampleForest(5), Light()),
 		"capacity": Capacity(sampleCapacity(4), Light()),
 	}
@@ -176,6 +178,8 @@ func TestNothingToDraw(t *testing.T) {
 		CCDF(CCDFInput{Series: []CCDFSeries{{Label: "a", X: []float64{1, 2}, Y: []float64{nan}, N: 5}}}, Light()),
 		Tail(TailInput{Bars: []TailBar{{Label: "a"}}}, Light()),
 		Timeline(TimelineInput{Panels: []Panel{{Series: []Series{{X: []float64{nan}, Y: []float64{1}}}}}}, Light()),
+		Frontier(FrontierInput{}, Light()), Frontier(FrontierInput{X: Dimension{Log: true}, Points: []FrontierPoint{{Label: "a", X: Value{V: ptr(0.0)}, Y: Value{V: ptr(1.0)}}}}, Light()),
+		FleetTimeline(FleetInput{}, Light()), FleetTimeline(FleetInput{Policies: []FleetSeries{{Label: "a", P99: Series{X: []float64{1}, Y: []float64{-1}}}}}, Light()),
 		Forest(ForestInput{}, Light()), Forest(ForestInput{Rows: []ForestRow{{Label: "a", Change: Value{V: &nan}}}}, Light()),
 		Capacity(CapacityInput{}, Light()), Capacity(CapacityInput{Rows: []CapacityLine{{Label: "a", X: []float64{nan}, Y: []Value{{}}}}}, Light()),
 		QQ(QQInput{}, Light()), QQ(QQInput{Series: []QQSeries{{Label: "a", P: []float64{0.5}, Live: []float64{nan}, Sim: []float64{1}, N: 100}}}, Light()),
@@ -203,6 +207,8 @@ func TestAnyNumbers(t *testing.T) {
 		}
 		tails, bars, panel, qq := CCDFInput{}, TailInput{}, Panel{}, QQInput{}
 		changes := ForestInput{}
+		weighed := FrontierInput{X: Dimension{Log: rapid.Bool().Draw(t, "log")}, Y: Dimension{Higher: true}}
+		fleet := FleetInput{LimitMS: ptr(number.Draw(t, "promise"))}
 		limits := CapacityInput{Limit: number.Draw(t, "limit"), Share: rapid.Bool().Draw(t, "share"), Fewer: rapid.Bool().Draw(t, "fewer")}
 		for range n {
 			label := rapid.String().Draw(t, "label")
@@ -221,11 +227,14 @@ func TestAnyNumbers(t *testing.T) {
 			panel.Series = append(panel.Series, Series{Label: label, X: xs, Y: ys})
 			limits.Rows = append(limits.Rows, CapacityLine{Label: label, At: Value{V: ptr(number.Draw(t, "at")), CI: &[2]float64{number.Draw(t, "from"), number.Draw(t, "to")}},
 				X: xs, Y: slices.Repeat([]Value{{V: ptr(number.Draw(t, "value"))}}, len(xs))})
+			weighed.Points = append(weighed.Points, FrontierPoint{Label: label, X: Value{V: ptr(number.Draw(t, "cost")), CI: &[2]float64{number.Draw(t, "cheap"), number.Draw(t, "dear")}}, Y: Value{V: ptr(number.Draw(t, "gain"))}})
+			fleet.Load = Series{X: xs, Y: ys}
+			fleet.Policies = append(fleet.Policies, FleetSeries{Label: label, Desired: Series{X: xs, Y: ys}, Ready: Series{X: ys, Y: xs}, P99: Series{X: xs, Y: ys}})
 			changes.Rows = append(changes.Rows, ForestRow{Label: label, Limit: ptr(number.Draw(t, "allowed")), Word: rapid.SampledFrom([]string{"", "pass", "fail", "~", "worse"}).Draw(t, "word"),
 				Change: Value{V: ptr(number.Draw(t, "change")), CI: &[2]float64{number.Draw(t, "low"), number.Draw(t, "high")}}})
 			qq.Series = append(qq.Series, QQSeries{Label: label, P: []float64{0.5, 0.9, 0.99}, Live: xs, Sim: ys, Calibrated: xs, Error: ptr(number.Draw(t, "error"))})
 		}
-		for _, f := range []Figure{P99vsLoad(in, Light()), Matrix(in, Dark()), CCDF(tails, Light()), Tail(bars, Light()), Timeline(TimelineInput{Panels: []Panel{panel}}, Light()), QQ(qq, Light()), Capacity(limits, Light()), Forest(changes, Light())} {
+		for _, f := range []Figure{P99vsLoad(in, Light()), Matrix(in, Dark()), CCDF(tails, Light()), Tail(bars, Light()), Timeline(TimelineInput{Panels: []Panel{panel}}, Light()), QQ(qq, Light()), Capacity(limits, Light()), Forest(changes, Light()), Frontier(weighed, Light()), FleetTimeline(fleet, Light())} {
 			wellFormed(t, f.SVG())
 			for _, o := range f.scene.ops {
 				for _, p := range o.path {

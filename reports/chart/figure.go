@@ -12,6 +12,8 @@ const (
 	KindTimeline Kind = "timeline"
 	KindQQ       Kind = "qq"
 	KindForest   Kind = "changes"
+	KindFrontier Kind = "frontier"
+	KindFleet    Kind = "fleet"
 	KindCapacity Kind = "capacity"
 )
 

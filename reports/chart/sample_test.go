@@ -131,8 +131,52 @@ func sampleForest(n int) ForestInput {
 	return in
 }
 
+// sampleFrontier is n policies that trade GPU hours against misses; the last setting of
+// each is beaten in both.
+func sampleFrontier(n int) FrontierInput {
+	in := FrontierInput{Origin: sampleOrigin, At: "85% load", X: Dimension{Name: "GPU hours"}, Y: Dimension{Name: "misses of the SLO", Log: true, Format: Share}}
+	for i := range n {
+		x := 20 + 7*float64(i%7) + float64(i)
+		y := 0.2 * math.Exp(-0.6*float64(i%7))
+		if i%3 == 2 {
+			y *= 4
+		}
+		in.Points = append(in.Points, FrontierPoint{Label: sampleNames[i%len(sampleNames)], X: Value{V: ptr(x), CI: &[2]float64{x - 0.8, x + 0.8}}, Y: Value{V: ptr(y), CI: &[2]float64{y * 0.8, y * 1.2}}})
+	}
+	return in
+}
+
+// sampleFleet is n autoscalers that follow a burst, each a little later than the one
+// before.
+func sampleFleet(n int) FleetInput {
+	in := FleetInput{Origin: sampleOrigin, At: "85% load, seed 1", LimitMS: ptr(800.0)}
+	for t := range 120 {
+		load := 200.0
+		if t >= 30 && t < 80 {
+			load = 600
+		}
+		in.Load.X, in.Load.Y = append(in.Load.X, float64(t)), append(in.Load.Y, load+20*math.Sin(float64(t)/3))
+	}
+	for i := range n {
+		p := FleetSeries{Label: sampleNames[i%len(sampleNames)]}
+		ready := 5.0
+		for t, load := range in.Load.Y {
+			at := float64(t)
+			desired := math.Ceil(in.Load.Y[max(0, t-2*i)] / 40)
+			if t%5 == 0 && t >= 10+3*i {
+				ready = math.Ceil(in.Load.Y[t-10-3*i] / 40)
+			}
+			p.Desired.X, p.Desired.Y = append(p.Desired.X, at), append(p.Desired.Y, desired)
+			p.Ready.X, p.Ready.Y = append(p.Ready.X, at), append(p.Ready.Y, ready)
+			p.P99.X, p.P99.Y = append(p.P99.X, at), append(p.P99.Y, 150+80*math.Exp(4*(load/(ready*40)-1)))
+		}
+		in.Policies = append(in.Policies, p)
+	}
+	return in
+}
+
 // gallery is every chart at one size.
 func gallery(n, loads int, th Theme) []Figure {
 	p := sampleP99(n, loads)
-	return []Figure{P99vsLoad(p, th), Matrix(p, th), CCDF(sampleCCDF(n), th), Tail(sampleTail(n), th), Timeline(sampleTimeline(min(n, 12), 50), th), QQ(sampleQQ(n, loads%2 == 0), th), Capacity(sampleCapacity(n), th), Forest(sampleForest(n+loads), th)}
+	return []Figure{P99vsLoad(p, th), Matrix(p, th), CCDF(sampleCCDF(n), th), Tail(sampleTail(n), th), Timeline(sampleTimeline(min(n, 12), 50), th), QQ(sampleQQ(n, loads%2 == 0), th), Capacity(sampleCapacity(n), th), Forest(sampleForest(n+loads), th), Frontier(sampleFrontier(n), th), FleetTimeline(sampleFleet(min(n, 12)), th)}
 }
