@@ -71,6 +71,15 @@ baselines: ## accept the present results as baselines/; read the diff before you
 intervals: ## how often intervals hold the truth: rewrite the table in docs/validation.md (some minutes)
 	INTERVALS=1 $(GO) test ./reports -run TestCoverageDocument -timeout 60m
 
+verify: ## the simulator held against queueing theory, all cases (1 min on 2 free cores)
+	$(GO) run ./cmd/taillab verify
+
+verify-quick: ## the same on a smaller grid (3 s)
+	$(GO) run ./cmd/taillab verify --quick
+
+validation: ## rewrite the part of docs/validation.md that verify computes (2 min)
+	VALIDATION=1 $(GO) test ./cmd/taillab/internal/verify -run TestValidationDocument -count 1
+
 golden-update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./scenarios ./reports/chart ./reports/render -update
 	UPDATE=1 $(GO) test .

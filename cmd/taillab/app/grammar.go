@@ -20,6 +20,7 @@ type grammar struct {
 	Calibrate calibrateCmd `cmd:"" help:"Measure what live requests cost beside their servers; writes a profile."`
 	Emulate   emulateCmd   `cmd:"" help:"Serve emulated GPU backends until interrupted."`
 	Proxy     proxyCmd     `cmd:"" help:"Serve real clients: a reverse proxy whose policies are the scenario's."`
+	Verify    verifyCmd    `cmd:"" help:"Hold the simulator to queueing theory."`
 	Workload  workloadCmd  `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
 }
@@ -85,5 +86,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "compare", "list", "explain", "report", "capacity", "replay", "calibrate", "emulate", "proxy", "workload", "version"}
+	return []string{"run", "check", "compare", "list", "explain", "report", "capacity", "replay", "calibrate", "emulate", "proxy", "verify", "workload", "version"}
 }
