@@ -78,7 +78,7 @@ func theorySays(t *reports.Theory) []string {
 	if repeated > 0 {
 		out = append(out, fmt.Sprintf("simulated again: %s, marked *", count(repeated, "check", "checks")))
 	}
-	return append(out, "times are in mean service times unless a unit stands with them; busy and blocked are shares", "t: standard errors by which the difference exceeds the slack of the case; p: chance of such a t or a larger one, adjusted")
+	return append(out, "times are in mean service times unless a unit stands with them; busy and blocked are shares, reports and withdrawals per request", "t: standard errors by which the difference exceeds the slack of the case; p: chance of such a t or a larger one, adjusted")
 }
 
 func repeatMark(c *reports.TheoryCheck) string {

@@ -20,14 +20,14 @@ import (
 // verifyCmd is `taillab verify`.
 type verifyCmd struct {
 	Quick       bool      `help:"A smaller grid and shorter runs: below 10 s."`
-	Case        []string  `help:"Only these cases." placeholder:"CASE,…"`
-	Rho         []float64 `help:"Loads of points of your own." placeholder:"R,…"`
-	N           []int     `name:"n" help:"Replicas." placeholder:"N,…"`
-	Service     []string  `help:"Law of service, mean 1: exp det lognCV bimodal hyperCV, e.g. logn2; batching: A+B, e.g. 1.19ms+0.95ms." placeholder:"LAW,…"`
-	Dispatchers []int     `help:"Front ends of jiq_mf." placeholder:"M,…"`
-	Choices     []int     `help:"Choices of jsqd_limit and stale_periodic." placeholder:"D,…"`
-	Room        []int     `help:"mmck: requests waiting and running; batching: largest batch." placeholder:"K,…"`
-	Every       []float64 `help:"stale_periodic: age of the board in mean service times." placeholder:"T,…"`
+	Case        []string  `help:"Only these cases." placeholder:"CASE"`
+	Rho         []float64 `help:"Loads of points of your own." placeholder:"R"`
+	N           []int     `name:"n" help:"Replicas." placeholder:"N"`
+	Service     []string  `help:"Law of service, mean 1: exp det lognCV bimodal hyperCV, e.g. logn2; batching: A+B, e.g. 1.19ms+0.95ms." placeholder:"LAW"`
+	Dispatchers []int     `help:"Front ends of jiq_mf." placeholder:"M"`
+	Choices     []int     `help:"Choices of jsqd_limit and stale_periodic." placeholder:"D"`
+	Room        []int     `help:"mmck: requests waiting and running; batching: largest batch." placeholder:"K"`
+	Every       []float64 `help:"stale_periodic: age of the board in mean service times." placeholder:"T"`
 	Seed        uint64    `default:"1" help:"Base seed, 0…2⁵³−1." placeholder:"N"`
 	Jobs        int       `short:"j" help:"Parallel runs; the result never depends on it. Default: all cores." placeholder:"N"`
 	Confidence  float64   `default:"0.99" help:"Of intervals, 0.80…0.999; 1 − it is the family-wise false-alarm rate." placeholder:"P"`

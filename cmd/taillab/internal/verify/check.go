@@ -42,6 +42,17 @@ func (x *experiment) check(runs []*reports.Collector, confidence float64) []*rep
 	if x.pred.Blocked > 0 {
 		out = append(out, x.share("blocked", x.pred.Blocked, blocked, confidence))
 	}
+	for _, n := range x.pred.Counts {
+		var values []float64
+		for _, c := range runs {
+			if v := c.Part().Metrics[n.metric]; v != nil {
+				values = append(values, *v)
+			}
+		}
+		c := x.new(n.name, unitRatio, n.value, (slack+n.slack)*n.value)
+		c.AgreeMean(values, confidence)
+		out = append(out, c)
+	}
 	return out
 }
 

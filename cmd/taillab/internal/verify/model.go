@@ -34,6 +34,15 @@ type Prediction struct {
 	Unit   string
 	Rate   float64 // arrivals per unit of time, all replicas together
 	Demand string  // of the scenario; empty: the model of the fleet has one
+	Counts []count // what else a summary holds
+}
+
+// count is a number per request.
+type count struct {
+	name   string
+	metric string // in a summary's metrics
+	value  float64
+	slack  float64 // as a share, beside what all have
 }
 
 // The units of a prediction.
