@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"taillab/internal/alarm"
 )
 
 // study is a question to the intervals: how often do those of so many parts of an
@@ -140,6 +142,7 @@ func TestIntervalsCoverTheTruth(t *testing.T) {
 	for _, s := range []study{{.5, 3600, 5, 60}, {.5, 3600, 10, 60}, {.7, 12_000, 5, 20}, {.5, 36_000, 1, 60}} {
 		t.Run(fmt.Sprintf("load %v, %d seeds", s.rho, s.seeds), func(t *testing.T) {
 			t.Parallel()
+			alarm.Rate(t, .004)
 			require.GreaterOrEqual(t, s.length(), 2.9)
 			c, n := s.run(t), float64(s.reps)
 			least := .93*n - 3*math.Sqrt(n*.93*.07)

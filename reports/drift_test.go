@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"taillab/internal/alarm"
 )
 
 func TestKendallGoldens(t *testing.T) {
@@ -27,6 +29,7 @@ func TestKendallGoldens(t *testing.T) {
 // none at 60%, no verdict below capacity, all three well above it.
 func TestDriftOfQueues(t *testing.T) {
 	t.Parallel()
+	alarm.Rate(t, .01)
 	for _, c := range []struct {
 		rho            float64
 		unstable, near [2]int // least and most of ten seeds
@@ -50,6 +53,7 @@ func TestDriftOfQueues(t *testing.T) {
 // and both cv 1, .98 → .9896. The slices know that without knowing the cv.
 func TestLoadBound(t *testing.T) {
 	t.Parallel()
+	alarm.Rate(t, .007) // 2.7 standard errors of the mean bound
 	sum := 0.0
 	for seed := range 8 {
 		sum += queueRun(t, .98, 200_000, seed+1, false).result.drift.load / 8

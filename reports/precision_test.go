@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"taillab/internal/alarm"
 )
 
 func TestNextSeedsGoldens(t *testing.T) {
@@ -42,6 +44,7 @@ func TestNextSeedsProperties(t *testing.T) {
 // re-seeding a coverage of 93.8% leaves the bounds with probability below 0.1%.
 func TestSequentialStoppingCovers(t *testing.T) {
 	t.Parallel()
+	alarm.Rate(t, .001)
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, need := range []float64{10, 20, 80} {
 		const repetitions, precision = 3000, .05

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/alarm"
 	"taillab/policies"
 	"taillab/policies/balance"
 	"taillab/scenarios"
@@ -54,6 +55,7 @@ type point struct {
 // repeated once with other seeds and four times the requests.
 func (p point) check(t *testing.T, want map[string][2]float64) {
 	t.Helper()
+	alarm.Rate(t, 2.3e-4) // 1.5% beyond three standard errors of ten seeds, twice
 	p.spec.seeds = 10
 	if p.spec.warmup == 0 {
 		p.spec.warmup = 0.1

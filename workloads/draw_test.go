@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"taillab/internal/alarm"
 )
 
 // compile fails the test on any problem.
@@ -103,6 +105,7 @@ func TestDispersionOfCounts(t *testing.T) {
 // Kolmogorov–Smirnov of the gaps against the exponential law, 1 % false alarms.
 func TestPoissonGapsAreExponential(t *testing.T) {
 	t.Parallel()
+	alarm.Rate(t, .01)
 	at := stamps(t, NewArrivals("poisson"), 1, 20_000)
 	gaps := differences(at)
 	u := make([]float64, len(gaps))

@@ -1,0 +1,10 @@
+package reports
+
+import (
+	"os"
+	"testing"
+
+	"taillab/internal/alarm"
+)
+
+func TestMain(m *testing.M) { os.Exit(alarm.Main(m)) }

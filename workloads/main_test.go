@@ -1,0 +1,10 @@
+package workloads
+
+import (
+	"os"
+	"testing"
+
+	"taillab/internal/alarm"
+)
+
+func TestMain(m *testing.M) { os.Exit(alarm.Main(m)) }
