@@ -56,6 +56,10 @@ func Metrics() []MetricInfo {
 	return append(out, familyMetrics()...)
 }
 
+// FindMetric resolves a name as gates write it; extra are metrics registered outside
+// this program's catalogue.
+func FindMetric(name string, extra ...MetricInfo) (MetricInfo, bool) { return findMetric(name, extra) }
+
 // findMetric resolves a gate name, a full JSON name or p99.9; later entries of
 // extra do not hide built-in ones.
 func findMetric(name string, extra []MetricInfo) (MetricInfo, bool) {

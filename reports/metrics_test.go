@@ -66,7 +66,7 @@ func TestMetricsByPrefix(t *testing.T) {
 // The codes of the summary schema are all there, and each code is one warning.
 func TestWarningCodesAreTheSchema(t *testing.T) {
 	t.Parallel()
-	want := strings.Fields(`few-samples few-seeds survivor-bias unfinished unpaired-seeds unpaired policy-chance-only histogram-overflow
+	want := strings.Fields(`few-samples few-seeds quota-setting shard-skew survivor-bias unfinished unpaired-seeds unpaired policy-chance-only histogram-overflow
 		tolerance-below-resolution nondeterminism interrupted transient client-late client-saturated host-load throttled rate-missed short-run
 		warmup-short autocorrelated unstable not-monotone near-critical extrapolated closed-loop infinite-variance clamped-sizes unsorted-trace
 		quantised-stamps skipped-rows tokens-estimated`)

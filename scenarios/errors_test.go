@@ -221,6 +221,7 @@ func errorCases() []errorCase {
 		)},
 		{name: "gates-names", text: with(
 			"gates: [p99(jiq) < 600ms at lod 0.8, \"p99(jiq, tenant=chat) < 600ms\", 'utilization(jiq) within 5% of baseline', p99(jiq) <= 2 * p99(p3c), 7, [a]]")},
+		{name: "gates-family", text: with("gates: [jain(jiq) > 0.9, slo_miss(jiq) < 5s, picks_idle(jiq) > 0.5]")},
 		{name: "gates-cjk", text: with("gates: ['p99(双) < 600ms']")},
 		{name: "gates-transient", text: with("measure: {transient: true}", "gates: [p99(jiq) < 600ms]")},
 		{name: "gates-streams", text: with("workload: {demand: 10ms}", "fleet: {replicas: 8}", "gates: [ttft_p99(jiq) < 600ms]")},

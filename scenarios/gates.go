@@ -56,6 +56,7 @@ func (l *loader) checkGate(n *node, path string, g reports.GateExpr, d *draft) {
 	for _, m := range metrics {
 		l.checkGroup(n, path, m, d)
 		l.checkStreams(n, path, m, d)
+		l.checkFamily(n, path, m, d)
 	}
 	if d.measure.Transient && g.Latency() {
 		l.gateProblem(n, path, g.Left.At, "remove the gate, or measure.transient", "a transient run has no steady state to judge latencies by")
@@ -113,6 +114,16 @@ func (l *loader) checkStreams(n *node, path string, m reports.GateMetric, d *dra
 		}
 	}
 	l.gateProblem(n, path, m.At, "use a gpu of kind "+string(gpu.Tokens), "there is no "+m.Name+": no service streams tokens")
+}
+
+// checkFamily refuses metrics that only a policy of another family reports: without
+// one the gate could never be judged.
+func (l *loader) checkFamily(n *node, path string, m reports.GateMetric, d *draft) {
+	info, _ := reports.FindMetric(m.Name, l.opt.Metrics...)
+	if info.Family == "" || len(d.services) == 0 || slices.ContainsFunc(placesOf(d.services), func(p place) bool { return p.family == info.Family }) {
+		return
+	}
+	l.gateProblem(n, path, m.At, "add policies."+info.Family, "there is no "+m.Name+": no policy of the family "+info.Family+" is configured")
 }
 
 // checkAxis wants a swept axis and one of its values.
