@@ -155,7 +155,17 @@ func quantities(lo, hi float64, unit string) string {
 }
 
 // tallyGates is the sentence below the gates: "1 of 3 gates failed, 1 inconclusive."
+// Verdicts that were forced out of an invalid measurement are told for what they are.
 func tallyGates(s *reports.Summary) string {
+	text := tally(s)
+	forced := !slices.ContainsFunc(s.Gates, func(g reports.Gate) bool { return g.Verdict == reports.Invalid })
+	if s.Verdict == reports.Invalid && len(s.Gates) > 0 && forced {
+		text = "not valid, and by force: " + text
+	}
+	return text
+}
+
+func tally(s *reports.Summary) string {
 	n := map[reports.Verdict]int{}
 	for _, g := range s.Gates {
 		n[g.Verdict]++
