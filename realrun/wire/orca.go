@@ -119,9 +119,9 @@ func (r Report) fill(l balance.Load) balance.Load {
 	return l
 }
 
-// ParseORCA reads the value of HeaderLoad, "TEXT k=v, …" or "JSON {…}": the header
-// form of xds.data.orca.v3.OrcaLoadReport. The binary form is not read. With an error
-// nothing is known.
+// ParseORCA reads the value of HeaderLoad, "TEXT k=v, …", "JSON {…}" or "BIN" with
+// base64: the header forms of xds.data.orca.v3.OrcaLoadReport. With an error nothing
+// is known.
 func ParseORCA(value string) (Report, error) {
 	if len(value) > MaxEnvelope {
 		return Report{}, fmt.Errorf("the load report has more than %d bytes", MaxEnvelope)
@@ -134,8 +134,10 @@ func ParseORCA(value string) (Report, error) {
 		err = r.text(rest)
 	case "JSON":
 		err = r.json([]byte(rest))
+	case "BIN":
+		err = r.binary(rest)
 	default:
-		err = fmt.Errorf("a load report of the form %q: TEXT and JSON are understood", clip(form, 20))
+		err = fmt.Errorf("a load report of the form %q: TEXT, JSON and BIN are understood", clip(form, 20))
 	}
 	if err != nil {
 		return Report{}, err

@@ -61,7 +61,7 @@ func TestORCAOverOwn(t *testing.T) {
 // TestORCAGarbled: what cannot be read is unknown, all of it.
 func TestORCAGarbled(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "TEXT", "TEXT ", "rif=3", "BIN aGk=", "TEXT named_metrics.rif", "TEXT =3", "TEXT named_metrics.rif=", "TEXT named_metrics.rif=x",
+	for _, bad := range []string{"", "TEXT", "TEXT ", "rif=3", "BIN", "TEXT named_metrics.rif", "TEXT =3", "TEXT named_metrics.rif=", "TEXT named_metrics.rif=x",
 		"TEXT named_metrics.rif=NaN", "TEXT named_metrics.rif=-1", "TEXT named_metrics.rif=+Inf", "TEXT named_metrics.other=NaN", "TEXT cpu_utilization=-0.1",
 		"TEXT named_metrics.rif=1, named_metrics.rif=1", "TEXT named_metrics.rif=1,,", "TEXT named_metrics.rif=1e300", "TEXT named_metrics.kv_cache_usage_perc=1.5",
 		"JSON", "JSON null", "JSON []", "JSON {", `JSON {"named_metrics": {"rif": "3"}}`, `JSON {"named_metrics": {"rif": null}}`, `JSON {"eps": null}`,
@@ -94,6 +94,7 @@ func TestORCARoundTrip(t *testing.T) {
 
 // FuzzORCA: never a panic, never a load below zero or of more than was told.
 func FuzzORCA(f *testing.F) {
+	f.Add("BIN Qg4KA3JpZhEAAAAAAAAIQA==")
 	f.Add("TEXT named_metrics.rif=3, named_metrics.idle_slots=0")
 	f.Add(`JSON {"named_metrics": {"rif": 1, "idle_slots": 3, "num_requests_waiting": 7}}`)
 	f.Add("TEXT named_metrics.num_requests_running=1e6, named_metrics.slots=0.4")
