@@ -39,6 +39,9 @@ type gateParser struct {
 
 const labelStop = "()*,<>/="
 
+// valueStop ends the value of an axis, which may be a rate: 480/s.
+const valueStop = "()*,<>="
+
 func (p *gateParser) fail(from int, msg, hint string) bool {
 	n := max(p.at-from, 1)
 	if from >= len(p.text) {
@@ -384,7 +387,7 @@ func (p *gateParser) axes(g *GateExpr) bool {
 			return p.fail(p.at, "expected an axis after `at`, found "+p.rest(), "such as `at load 0.85`")
 		}
 		p.take("=") // `load=0.85` is what other tools write
-		value, _ := p.word(labelStop)
+		value, _ := p.word(valueStop)
 		if value == "" {
 			return p.fail(p.at, fmt.Sprintf("the value of axis %q is missing", name), "such as `at load 0.85`")
 		}

@@ -8,11 +8,14 @@ import (
 	"taillab/policies/share"
 )
 
-// Async decides by a view of the store's counter and tells the store afterwards, every
-// sync, what it admitted: no request waits, and front ends that do not know of each
-// other yet admit too much together, at most a view each.
+// Async decides by a view of the store's counter and tells the store afterwards, about
+// every sync, what it admitted: no request waits, and front ends that do not know of
+// each other yet admit too much together, at most a view each. Told by requests, the
+// store hears the least; told by a timer, front ends stay out of step for ever, and the
+// worst second is milder.
 type Async struct {
 	Sync time.Duration `yaml:"sync" about:"time between two tellings of what was admitted" min:"1ms" max:"60s"`
+	Tell string        `yaml:"tell" about:"what tells: the first request after sync, or a timer" enum:"request|timer"`
 
 	cells    cells
 	list     []view
@@ -29,8 +32,13 @@ type view struct {
 	wanted  float64 // asked for since the last telling
 	rate    float64
 	burst   float64
-	silent  bool // the store did not answer the last time
+	next    time.Duration // of the next telling by a request
+	silent  bool          // the store did not answer the last time
 }
+
+// tellTimer is the value of Tell whose tellings need no request: a front end that has
+// gone idle tells its last units, too.
+const tellTimer = "timer"
 
 // sync is a telling that is out.
 type sync struct {
@@ -70,20 +78,32 @@ func (p *Async) view(env *Env, group, tenant uint32) int {
 		p.cells.init(env)
 		p.list, p.out = make([]view, p.cells.total), map[AskID]sync{}
 		p.cells.flows(env, func(k int, rate, burst float64) {
-			p.list[k] = view{rate: rate, burst: burst, units: burst, at: env.Now}
+			p.list[k] = view{rate: rate, burst: burst, units: burst, at: env.Now, next: env.Now + p.phase(env)}
 		})
-		env.Wake(env.Now+time.Duration(env.Rand.Float64()*float64(p.Sync)), 0)
+		if p.Tell == tellTimer {
+			env.Wake(env.Now+p.phase(env), 0)
+		}
 	}
 	return p.cells.of(env, group, tenant)
 }
 
+// phase is a random part of a period.
+func (p *Async) phase(env *Env) time.Duration {
+	return time.Duration(env.Rand.Float64() * float64(p.Sync))
+}
+
 // Admit implements Limiter.
 func (p *Async) Admit(env *Env, req *policies.Request, cost float64) Verdict {
-	v := &p.list[p.view(env, req.Group, req.Tenant)]
+	k := p.view(env, req.Group, req.Tenant)
+	v := &p.list[k]
 	if cost > max(env.Groups[req.Group].Burst, 1)+tiny {
 		return Verdict{Outcome: Never}
 	}
 	v.wanted += cost
+	if p.Tell != tellTimer && env.Now >= v.next {
+		v.next = env.Now + p.Sync
+		p.tell(env, k)
+	}
 	if v.silent && env.OnLoss != LossOpen {
 		return p.alone(env, v, waitingFor(req, cost))
 	}
@@ -129,7 +149,11 @@ func (p *Async) Observe(env *Env, ev *Event) {
 			v.silent = true
 		}
 	case Woke:
-		p.tell(env)
+		for k := range p.list {
+			if v := &p.list[k]; v.pending != 0 || v.silent {
+				p.tell(env, k)
+			}
+		}
 		env.Wake(env.Now+p.Sync, 0)
 	case Settled:
 		d := ev.Charged - ev.Actual
@@ -142,19 +166,14 @@ func (p *Async) Observe(env *Env, ev *Event) {
 	}
 }
 
-// tell sends what was admitted, one message per view that has something to tell.
-func (p *Async) tell(env *Env) {
-	for k := range p.list {
-		v := &p.list[k]
-		if v.pending == 0 && !v.silent {
-			continue
-		}
-		group, tenant := p.cells.home(env, k)
-		p.syncs++
-		id := env.Ask(group, Ask{Kind: AskSync, Tenant: tenant, Units: v.pending, Need: v.wanted})
-		p.out[id] = sync{k, v.pending}
-		v.pending, v.wanted = 0, 0
-	}
+// tell tells the store what was admitted and asks what is left.
+func (p *Async) tell(env *Env, k int) {
+	v := &p.list[k]
+	group, tenant := p.cells.home(env, k)
+	p.syncs++
+	id := env.Ask(group, Ask{Kind: AskSync, Tenant: tenant, Units: v.pending, Need: v.wanted})
+	p.out[id] = sync{k, v.pending}
+	v.pending, v.wanted = 0, 0
 }
 
 // Counts implements Counted.

@@ -24,7 +24,7 @@ func Catalog() policies.Catalog {
 		policies.Of("lease", "takes units from the store ahead, a few at a time",
 			func() Limiter { return &Lease{Size: 10, TTL: time.Second} }).From("code: youtube/doorman, for the idea of a lease"),
 		policies.Of("async", "decides by a view of the store and tells it afterwards what it admitted",
-			func() Limiter { return &Async{Sync: 100 * time.Millisecond} }),
+			func() Limiter { return &Async{Sync: 100 * time.Millisecond, Tell: "request"} }),
 		policies.Of("fixed-window", "a count per aligned window, in each front end by itself",
 			func() Limiter { return &FixedWindow{Unit: "second", Near: 0.8} }).From("code: envoyproxy/ratelimit"),
 		policies.Of("sliding-counter", "an estimate of the last window from two aligned ones, in each front end by itself",

@@ -32,6 +32,7 @@ func variants(t require.TestingT) []variant {
 	i := slices.IndexFunc(out, func(v variant) bool { return v.name == "concurrency" })
 	out[i].make, out[i].held = func() quota.Limiter { return &quota.Concurrency{Units: &few, Poll: time.Millisecond} }, true
 	return append(out,
+		variant{"async timer", func() quota.Limiter { return &quota.Async{Sync: 50 * time.Millisecond, Tell: "timer"} }, false},
 		variant{"static units", named(t, "static"), true},
 		variant{"central gcra", func() quota.Limiter { return &quota.Central{Inner: "gcra", HoldTTL: 30 * time.Second} }, false},
 		variant{"central units", func() quota.Limiter { return &quota.Central{Inner: "concurrency", HoldTTL: 30 * time.Second} }, true},
@@ -190,7 +191,7 @@ func TestAllFrontEndsTogether(t *testing.T) {
 			most = func(burst, _ float64, _ int) float64 { return burst }
 		case "static":
 			most = func(burst, _ float64, n int) float64 { return max(burst, float64(n)) } // each part is at least 1
-		case "async":
+		case "async", "async timer":
 			most = func(burst, limit float64, n int) float64 { return float64(n) * (burst + limit*.1) }
 		default:
 			continue
