@@ -15,6 +15,8 @@ func WarningCodes() []WarningCode {
 		{"few-samples", "A percentile needs n·(1−p) ≥ 30 completed requests per part (3,000 for P99, 30,000 for P99.9). With fewer its value is null; use more requests per seed."},
 		{"few-seeds", "Fewer than 5 seeds: intervals are wide and say little. Use `sweep.seeds: 10` or more."},
 		{"quota-setting", "A limiter works with its parameters, but hardly as meant: leases alone can drain a group, or every front end may admit the whole limit between two syncs."},
+		{"slow-load", "An autoscaler may shrink the fleet sooner than a replica takes to start, so capacity may come and go in turns."},
+		{"saturating-metric", "An autoscaler goes by a share that ends at 100% on a server that batches: it cannot tell a little too much load from ten times too much, and grows by a fixed share per period."},
 		{"shard-skew", "The busiest shard of the quota store has more than twice the mean load: few groups, or few large ones, do not spread evenly."},
 		{"survivor-bias", "More requests failed than the percentile leaves out, so it describes the survivors. A gate on it may fail but cannot pass."},
 		{"unfinished", "More requests were still under way at the drain cap than the percentile leaves out. A gate on it may fail but cannot pass."},

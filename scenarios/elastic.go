@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"taillab/policies/autoscale"
+	"taillab/reports"
 )
 
 // Elastic says in what bounds a fleet changes its size, and what a change takes.
@@ -164,6 +165,26 @@ func (d *decoder) hold(n *node, path string) Hold {
 	b := d.block(n, path, "hold")
 	b.integer("capacity", &out.Capacity, 0, unbounded)
 	b.duration("timeout", &out.Timeout, 0, 0, true)
+	return out
+}
+
+// advise lists what works with the service's autoscalers, but hardly as meant.
+func advise(s *serviceDraft) []reports.Warning {
+	if s.Elastic == nil || len(s.Groups) != 1 || s.Groups[0].Model == nil {
+		return nil
+	}
+	m := s.Groups[0].Model
+	setting := autoscale.Setting{Lead: s.Elastic.Lifecycle.Lead(), Concurrency: m.Slots() * m.MaxBatch()}
+	var out []reports.Warning
+	for _, p := range s.autoscale {
+		a, ok := p.fresh().(autoscale.Adviser)
+		if !ok {
+			continue
+		}
+		for _, x := range a.Advise(setting) {
+			out = append(out, reports.Warning{Code: x.Code, Message: p.label + ": " + x.Msg, Policy: p.label})
+		}
+	}
 	return out
 }
 

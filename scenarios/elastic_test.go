@@ -64,6 +64,18 @@ func TestTwoFamilies(t *testing.T) {
 	require.NotEqual(t, p.Cells[0].Params, p.Cells[1].Params)
 }
 
+// TestAutoscaleWarnings: what works, but hardly as meant, is said before the run.
+func TestAutoscaleWarnings(t *testing.T) {
+	t.Parallel()
+	p := plan(t, elasticText("{autoscale: [hpa, kpa]}"), "fleet.lifecycle.model.bytes=70GB")
+	var got []string
+	for _, w := range p.Warnings {
+		got = append(got, w.Policy+" "+w.Code)
+	}
+	require.Equal(t, []string{"hpa saturating-metric", "kpa slow-load"}, got)
+	require.Empty(t, plan(t, elasticText("{autoscale: [{name: hpa, metric: queue, target: 1}, backlog]}")).Warnings)
+}
+
 // TestElasticHash: what a change of size takes decides results, so it is in the hash.
 func TestElasticHash(t *testing.T) {
 	t.Parallel()

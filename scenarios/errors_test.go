@@ -190,6 +190,8 @@ func errorCases() []errorCase {
 		{name: "elastic-scale", text: with("fleet: {replicas: {start: 9, min: 5, max: 4}, gpu: h100-8b}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
 		{name: "elastic-keys", text: with("fleet: {replicas: {start: 4, most: 8}, gpu: h100-8b, lifecycle: {bind: -1s, model: {bytes: 14, read: 1GB, network: 0B/s}}, reclaim: {notice: -1s, batch: 0, law: pareto, factor: 2}}",
 			"hold: {timeout: 0s, capacity: -1}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
+		{name: "elastic-faults", text: with("fleet: {replicas: {start: 4, max: 8}, gpu: h100-8b}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}",
+			"faults: [{at: 1s, target: {replica: 1}, kind: crash}, {at: 1s, target: {replica: 16}, kind: slow, factor: 2}]")},
 		{name: "elastic-zero", text: with("fleet: {replicas: {start: 1, min: 0, max: 8}, gpu: h100-8b}", "policies: {autoscale: [hpa, kpa, fixed, backlog]}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
 		{name: "autoscale-ranges", text: with("fleet: {replicas: {start: 1, max: 8}, gpu: h100-8b}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}",
 			"policies: {autoscale: [{name: hpa, target: 80, period: 0s, tolerance_up: 1, up: {policies: [{type: pods, value: 4, period: 31m}]}}, {name: kpa, as: k1, target: 0, panic_window: 101%, max_up: 1}, {name: backlog, drain: 0s, rho: 2}, {name: hpa, as: h2, metrics: [{metric: queue}]}, hpq]}")},

@@ -123,8 +123,10 @@ func (d *decoder) target(n *node, path string, f *Fault, services []serviceDraft
 			f.Fronts = allOf(frontends)
 		}
 	case replica != nil:
-		if f.Service < len(services) {
-			f.Replicas = d.targets(replica, b.at("replica"), "replica", services[f.Service].Replicas())
+		if f.Service < len(services) && services[f.Service].Elastic != nil && f.Kind == FaultCrash {
+			d.ps.at(n, path, "use fleet.reclaim, which takes replicas away", "%s: the fleet changes its size, so a replica that crashed would have no number to come back to", path)
+		} else if f.Service < len(services) {
+			f.Replicas = d.targets(replica, b.at("replica"), "replica", services[f.Service].Slots())
 		}
 	case b.get("link") == nil && b.get("shard") == nil && b.get("group") == nil:
 		d.ps.at(n, path, "such as {replica: 3}, {replica: all} or {frontend: 0}", "%s names neither a replica nor a frontend", path)

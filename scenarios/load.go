@@ -182,7 +182,8 @@ func (l *loader) point(top block) draft {
 	faults := l.faults(top.get("faults"), d.services, d.spec.Frontends.Count)
 	d.measure = l.measure(top.get("measure"))
 	d.setup = &Setup{FrontEnds: d.spec.Frontends, Faults: faults, spec: d.spec}
-	for _, s := range d.services {
+	for i, s := range d.services {
+		d.setup.warnings = append(d.setup.warnings, advise(&d.services[i])...)
 		d.setup.Services = append(d.setup.Services, s.Service)
 	}
 	if len(d.services) > 1 {
