@@ -21,6 +21,7 @@ type MetricInfo struct {
 	Log    bool   // compared by ln ratios; false: may be 0, compared by differences
 	Group  bool   // exists per tenant, class and service
 	Family string // the policy family that reports it; empty: part of every summary
+	Title  string // heads its column in the table of its family; empty: not shown there
 	About  string // one sentence
 }
 

@@ -25,20 +25,20 @@ func familyMetrics() []MetricInfo {
 		FamilyMetric("quota", "shard_ops_rps", LowerBetter, "asks that the shards of the store served per second, all shards together"),
 		FamilyMetric("quota", "shard_skew", LowerBetter, "asks of the busiest shard, over the mean"),
 		FamilyMetric("quota", "fallback_share", LowerBetter, "share of the decisions that were made without the store, because it did not answer"),
-		FamilyMetric("autoscale", "slo_miss_s", LowerBetter, "seconds whose P99 missed the SLO, by arrivals; a failed request misses it"),
-		FamilyMetric("autoscale", "detection_s", LowerBetter, "from the first rise of the load until more replicas are wanted"),
-		FamilyMetric("autoscale", "capacity_s", LowerBetter, "from the first rise of the load until enough replicas for it are ready"),
-		FamilyMetric("autoscale", "gpu_hours", LowerBetter, "hours that replicas held a GPU, starting and draining included"),
-		FamilyMetric("autoscale", "idle_gpu", LowerBetter, "share of that time in which nothing ran"),
+		FamilyMetric("autoscale", "detection_s", LowerBetter, "from the first rise of the load until more replicas are wanted; 0 = enough were").titled("detection"),
+		FamilyMetric("autoscale", "capacity_s", LowerBetter, "from the first rise of the load until enough replicas for it are ready").titled("capacity"),
+		FamilyMetric("autoscale", "slo_miss_s", LowerBetter, "seconds whose P99 missed the SLO, by arrivals; a failed request misses it").titled("SLO missed"),
+		FamilyMetric("autoscale", "gpu_hours", LowerBetter, "hours that replicas held a GPU, starting and draining included").titled("GPU hours"),
+		FamilyMetric("autoscale", "idle_gpu", LowerBetter, "share of that time in which nothing ran").titled("idle"),
+		FamilyMetric("autoscale", "replicas_ready", NoBetter, "replicas that take requests, mean over time").titled("ready"),
+		FamilyMetric("autoscale", "held_mean_s", LowerBetter, "how long requests waited in the hold stage that did, on average").titled("held"),
+		FamilyMetric("autoscale", "killed_requests", LowerBetter, "requests that ended as reset or refused because their replica was killed or gone").titled("killed"),
+		FamilyMetric("autoscale", "killed_by_reclaim", NoBetter, "share of them whose replica was reclaimed"),
 		FamilyMetric("autoscale", "overshoot", LowerBetter, "most replicas wanted beyond those that the risen load keeps busy"),
 		FamilyMetric("autoscale", "oscillations", LowerBetter, "changes of direction of the wanted count per hour"),
 		FamilyMetric("autoscale", "replicas_desired", NoBetter, "replicas wanted, mean over time"),
-		FamilyMetric("autoscale", "replicas_ready", NoBetter, "replicas that take requests, mean over time"),
 		FamilyMetric("autoscale", "cold_starts", LowerBetter, "replicas that became ready"),
 		FamilyMetric("autoscale", "held_requests", LowerBetter, "requests that waited in the hold stage"),
-		FamilyMetric("autoscale", "held_mean_s", LowerBetter, "how long they did, on average"),
-		FamilyMetric("autoscale", "killed_requests", LowerBetter, "requests that ended as reset or refused because their replica was killed or gone"),
-		FamilyMetric("autoscale", "killed_by_reclaim", NoBetter, "share of them whose replica was reclaimed"),
 	}
 }
 
@@ -63,6 +63,30 @@ func FamilyMetric(family, json, better, about string) MetricInfo {
 		}
 	}
 	return m
+}
+
+// titled shows the metric in a table of its family below the results, under a short
+// title.
+func (m MetricInfo) titled(title string) MetricInfo {
+	m.Title = title
+	return m
+}
+
+// Spread is the mean of a metric over the parts of a cell and its t interval; nil
+// where no part knows it, or too few for an interval.
+func (c *Cell) Spread(m MetricInfo, confidence float64) (*float64, *Interval) {
+	var xs []float64
+	for i := range c.Parts {
+		if x := partValue(&c.Parts[i], m); x != nil {
+			xs = append(xs, *x)
+		}
+	}
+	if len(xs) == 0 {
+		return nil, nil
+	}
+	e := estimateOf(xs)
+	h := e.half(confidence)
+	return finite(e.mean), interval(e.mean-h, e.mean+h)
 }
 
 // prefixed resolves a name of metricPrefixes.

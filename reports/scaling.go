@@ -186,7 +186,10 @@ func (s *Scaling) Metrics(gpuSeconds, idle float64) []Metric {
 	}
 	if s.Surge >= 0 {
 		set("overshoot", float64(max(0, max(s.most, s.before)-s.Needed)))
-		if s.detected >= 0 {
+		switch {
+		case s.before >= s.Needed:
+			set("detection_s", 0)
+		case s.detected >= 0:
 			set("detection_s", (s.detected - s.Surge).Seconds())
 		}
 		if s.capable >= 0 {

@@ -36,6 +36,7 @@ type page struct {
 	Interrupted        bool
 	Style, Script, Raw template.HTML
 	Gates, Results     *htmlTable
+	Families           []*htmlTable
 	ResultsTitle       string
 	Says               []string // sentences below the results
 	Cells, Groups      *htmlTable
@@ -80,6 +81,7 @@ func writePage(w io.Writer, s *reports.Summary, o Options, both *htmlBoth) error
 	p.Size, p.How, p.Interrupted = v.size(), v.how(), !s.Complete && len(s.Cells) > 0
 	p.Raw, p.RawNote = rawScript("summary", raw), note
 	p.Gates, p.Results, p.Cells = gateTable(s), resultTable(v), cellTable(v)
+	p.Families = familyTables(v)
 	p.Groups, p.Slowest, p.Both = groupTable(v), slowestTable(v), both
 	if both != nil {
 		p.ResultsTitle = "Results, measured live"

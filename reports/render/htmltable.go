@@ -77,8 +77,21 @@ func resultTable(v view) *htmlTable {
 	if len(v.rows) == 0 {
 		return nil
 	}
-	t := &htmlTable{Caption: "At " + v.place() + ", best P99 first"}
-	cols := v.columns()
+	return rowTable(v, "At "+v.place()+", best P99 first", v.columns())
+}
+
+// familyTables are those of the policy families' metrics.
+func familyTables(v view) []*htmlTable {
+	var out []*htmlTable
+	for _, f := range v.families() {
+		out = append(out, rowTable(v, "The family "+f.name+", with half of the "+v.confidence()+" CI of the mean", f.cols))
+	}
+	return out
+}
+
+// rowTable writes the rows of the view under the columns.
+func rowTable(v view, caption string, cols []column) *htmlTable {
+	t := &htmlTable{Caption: caption}
 	names := make([]string, len(cols))
 	for i, c := range cols {
 		names[i] = c.name

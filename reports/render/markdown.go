@@ -26,7 +26,10 @@ func Markdown(w io.Writer, s *reports.Summary, o Options) error {
 	// Each part may use what is left after a reserve for those behind it.
 	mdRows(&b, "\n### Gates\n\n| | gate | result |\n|---|---|---|\n", gateRows(s), "gate", maxMarkdown/2, o.MaxRows)
 	b.WriteString(mdCaveat(s))
-	mdTable(&b, v, maxMarkdown*5/6, o.MaxRows)
+	mdTable(&b, v, "Results at "+v.place(), v.columns(), maxMarkdown*5/6, o.MaxRows)
+	for _, f := range v.families() {
+		mdTable(&b, v, "Family "+f.name, f.cols, maxMarkdown*5/6, o.MaxRows)
+	}
 	var notesMD []string
 	for i, n := range notes(s) {
 		notesMD = append(notesMD, fmt.Sprintf("%d. **%s**: %s\n", i+1, md(n.code), md(n.text)))
@@ -54,13 +57,12 @@ func gateRows(s *reports.Summary) []string {
 	return rows
 }
 
-func mdTable(b *strings.Builder, v view, limit, most int) {
+func mdTable(b *strings.Builder, v view, title string, cols []column, limit, most int) {
 	if len(v.rows) == 0 {
 		b.WriteString("\nNo results.\n")
 		return
 	}
-	cols := v.columns()
-	head := "\n### Results at " + md(v.place()) + "\n\n|"
+	head := "\n### " + md(title) + "\n\n|"
 	rule := "|"
 	for i, c := range cols {
 		head += " " + md(c.name) + " |"

@@ -30,8 +30,16 @@ func Table(w io.Writer, s *reports.Summary, o Options) error {
 	v := newView(s, o)
 	t := terminal{o: o, v: v}
 	t.title()
-	if err := t.results(); err != nil {
+	if len(v.rows) == 0 {
+		t.line("no results")
+	} else if err := t.table("at "+v.place(), v.columns()); err != nil {
 		return err
+	}
+	for _, f := range v.families() {
+		t.line("")
+		if err := t.table(f.name, f.cols); err != nil {
+			return err
+		}
 	}
 	t.gates()
 	t.warnings()
@@ -130,24 +138,20 @@ func (t *terminal) title() {
 	t.line("")
 }
 
-// results writes the table, dropping columns until it fits.
-func (t *terminal) results() error {
-	if len(t.v.rows) == 0 {
-		t.line("no results")
-		return nil
-	}
-	cols := t.v.columns()
+// table writes the rows under the columns, dropping some until it fits. The first
+// column is headed by what the table is about.
+func (t *terminal) table(about string, cols []column) error {
 	for {
-		need, label := t.measure(cols)
+		need, label := t.measure(about, cols)
 		over := need - t.o.width()
 		if over <= 0 {
-			return t.render(cols, label)
+			return t.render(about, cols, label)
 		}
 		if i := nextToDrop(cols); i >= 0 {
 			cols = slices.Delete(cols, i, i+1)
 			continue
 		}
-		return t.render(cols, max(minLabelWidth, label-over))
+		return t.render(about, cols, max(minLabelWidth, label-over))
 	}
 }
 
@@ -164,9 +168,9 @@ func nextToDrop(cols []column) int {
 }
 
 // measure is the width of the table and that of its first column.
-func (t *terminal) measure(cols []column) (total, label int) {
+func (t *terminal) measure(about string, cols []column) (total, label int) {
 	for i, c := range cols {
-		w := twwidth.Width(t.header(i, c))
+		w := twwidth.Width(t.header(about, i, c))
 		for _, r := range t.v.rows {
 			w = max(w, twwidth.Width(t.text(c.cell(r))))
 		}
@@ -181,10 +185,10 @@ func (t *terminal) measure(cols []column) (total, label int) {
 // padding is the room around a column.
 const padding = 3
 
-// header names column i; the first one says which load is shown.
-func (t *terminal) header(i int, c column) string {
+// header names column i; the first one says what is shown, such as which load.
+func (t *terminal) header(about string, i int, c column) string {
 	if i == 0 {
-		return t.text("at " + t.v.place())
+		return t.text(about)
 	}
 	return t.shorten(t.text(c.name), 16) // a long name of the base must not widen its column
 }
@@ -200,11 +204,11 @@ func (t *terminal) shorten(s string, w int) string {
 	return twwidth.Truncate(s, w, "…")
 }
 
-func (t *terminal) render(cols []column, label int) error {
+func (t *terminal) render(about string, cols []column, label int) error {
 	head := make([]string, len(cols))
 	best := make([]int, len(cols))
 	for i, c := range cols {
-		head[i] = t.header(i, c)
+		head[i] = t.header(about, i, c)
 		best[i] = t.v.bestRow(c)
 	}
 	var rows [][]string

@@ -1,0 +1,59 @@
+package render
+
+import (
+	"slices"
+
+	"taillab/reports"
+	"taillab/reports/chart"
+)
+
+// family is the table of one policy family's metrics, at the load that is shown.
+type family struct {
+	name string
+	cols []column
+}
+
+// families are those whose titled metrics have something to say.
+func (v view) families() []family {
+	var out []family
+	for _, m := range reports.Metrics() {
+		if m.Family == "" || m.Title == "" || !v.any(func(c reports.Cell) bool { x := c.Metrics[m.JSON]; return x != nil && *x != 0 }) {
+			continue
+		}
+		i := slices.IndexFunc(out, func(f family) bool { return f.name == m.Family })
+		if i < 0 {
+			i = len(out)
+			out = append(out, family{m.Family, []column{{name: "policy", cell: chart.Label}}})
+		}
+		f := &out[i]
+		f.cols = append(f.cols, column{name: m.Title, drop: len(f.cols), best: m.Better == reports.LowerBetter,
+			cell: func(c reports.Cell) string { return v.spread(c, m) },
+			val:  func(c reports.Cell) *float64 { return c.Metrics[m.JSON] }})
+	}
+	return out
+}
+
+// spread is the mean of a family's metric over the parts and half its interval.
+func (v view) spread(c reports.Cell, m reports.MetricInfo) string {
+	confidence := v.s.Confidence
+	if confidence <= 0 || confidence >= 1 {
+		confidence = 0.95
+	}
+	mean, ci := c.Spread(m, confidence)
+	if mean == nil {
+		return chart.Missing
+	}
+	var text string
+	switch m.Unit {
+	case "s":
+		text = chart.Latency(*mean * 1e3)
+	case "ms":
+		text = chart.Latency(*mean)
+	default:
+		text = chart.Digits(*mean, 3)
+	}
+	if ci == nil || *mean == 0 || ci[0] == ci[1] {
+		return text
+	}
+	return text + " " + chart.PlusMinus(*mean, ci[0], ci[1])
+}
