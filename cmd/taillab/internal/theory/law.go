@@ -93,8 +93,8 @@ func erlangs(weight []float64) Law {
 	return phases{1, alive}.law()
 }
 
-// poisson yields k and P(N = k) of a Poisson variable, for all k that matter: beyond
-// ten standard deviations (and ten more) nothing does.
+// poisson yields k and P(N = k) of a Poisson variable, for all k that matter: none is
+// beyond ten standard deviations (and ten more), nor behind a chance of 1e-18.
 func poisson(mean float64) func(yield func(k int, p float64) bool) {
 	return func(yield func(int, float64) bool) {
 		if mean <= 0 {
@@ -106,7 +106,7 @@ func poisson(mean float64) func(yield func(k int, p float64) bool) {
 		gamma, _ := math.Lgamma(float64(from) + 1)
 		p := math.Exp(float64(from)*math.Log(mean) - mean - gamma)
 		for k := from; k <= to; k++ {
-			if !yield(k, p) {
+			if !yield(k, p) || float64(k) > mean && p < 1e-18 {
 				return
 			}
 			p *= mean / float64(k+1)

@@ -53,7 +53,7 @@ func JIQ(rho, r float64) (law Law, empty float64) {
 // entries ≥ b; so it is an M/M/1 queue for T. The shares at the start of a cycle are
 // the fixed point of one cycle.
 func Board(rho float64, d int, every float64) Law {
-	b := board{rho: rho, d: d, every: every}
+	b := &board{rho: rho, d: d, every: every}
 	start := make([]float64, 64) // begin with a board that is always fresh
 	share := atLeast(rho, max(d, 2))
 	for i := range len(share) - 1 {
@@ -82,15 +82,19 @@ func Board(rho float64, d int, every float64) Law {
 }
 
 type board struct {
-	rho   float64
-	d     int
-	every float64
+	rho       float64
+	d         int
+	every     float64
+	now, next []float64 // of one class
 }
 
 // cycle moves the shares of replicas by length through one cycle. joins, if not nil,
 // is set to the law of the length that a request of the cycle finds.
-func (b board) cycle(start, joins []float64) []float64 {
+func (b *board) cycle(start, joins []float64) []float64 {
 	end := make([]float64, len(start))
+	if len(b.now) != len(start) {
+		b.now, b.next = make([]float64, len(start)), make([]float64, len(start))
+	}
 	above := 0.0 // share of entries > entry
 	for entry := len(start) - 1; entry >= 0; entry-- {
 		here := start[entry]
@@ -109,9 +113,10 @@ func (b board) cycle(start, joins []float64) []float64 {
 // class adds the replicas of one entry: an M/M/1 queue with the given arrival rate,
 // from its entry on, made uniform. The time that it spends at a length within the
 // cycle is the sum over jumps k of P(more than k jumps in the cycle)/rate of jumps.
-func (b board) class(entry int, share, rate float64, end, joins []float64) {
+func (b *board) class(entry int, share, rate float64, end, joins []float64) {
 	jumps := rate + 1
-	now, next := make([]float64, len(end)), make([]float64, len(end))
+	now, next := b.now, b.next
+	clear(now)
 	now[entry] = share
 	done, last := 0.0, 0
 	for k, p := range poisson(jumps * b.every) {
@@ -132,7 +137,7 @@ func (b board) class(entry int, share, rate float64, end, joins []float64) {
 }
 
 // spend books arrivals that find a replica at its present length.
-func (b board) spend(now, joins []float64, weight float64) {
+func (b *board) spend(now, joins []float64, weight float64) {
 	for i := range joins {
 		joins[i] += weight * now[i]
 	}

@@ -79,7 +79,7 @@ func point(name string, edit func(p *Point)) Point {
 // chance of 1e-4 on a change of streams: it must fail twice at 1 %.
 func TestSimulatorAgreesWithTheory(t *testing.T) {
 	t.Parallel()
-	checks := verify(t, nothing, 3, 1500,
+	checks := verify(t, nothing, 3, 600,
 		point("mm1", func(p *Point) { p.Rho, p.N = .35, 3 }),
 		point("mmc", func(p *Point) { p.Rho, p.N = .6, 7 }),
 		point("mmck", func(p *Point) { p.Rho, p.N, p.Room = 1.7, 3, 8 }),
@@ -124,7 +124,7 @@ func TestWrongSimulationsAreDetected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := strings.Join(failures(verify(t, c.host, 3, 4000, c.point)), "\n")
+			got := strings.Join(failures(verify(t, c.host, 3, 1500, c.point)), "\n")
 			require.Contains(t, got, c.want)
 		})
 	}
@@ -246,7 +246,7 @@ func TestBadPoints(t *testing.T) {
 // Every scenario is one that a user could have written.
 func TestScenariosLoad(t *testing.T) {
 	t.Parallel()
-	points, err := (&Want{}).Points(false)
+	points, err := (&Want{}).Points(true)
 	require.NoError(t, err)
 	w, err := Prepare(points, Options{Catalog: balance.Catalog()})
 	require.NoError(t, err)
