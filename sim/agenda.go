@@ -1,6 +1,9 @@
 package sim
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // agenda holds the pending events. Those of the near future stand in a heap, all
 // others in the buckets of a calendar (Brown 1988), unordered; what lies beyond the
@@ -18,6 +21,7 @@ type agenda struct {
 	shift  uint     // a bucket is 2^shift ns wide
 	mask   int64    // number of buckets − 1
 	heads  []uint32 // first node of a bucket, +1
+	used   []uint64 // bit set of the buckets that hold something
 	nodes  []event
 	next   []uint32 // by node: the next of its bucket, or the next free one; +1
 	free   uint32   // +1
@@ -73,13 +77,14 @@ func bucketsFor(events int) int {
 }
 
 func (a *agenda) resize(buckets int) {
-	a.heads, a.mask = make([]uint32, buckets), int64(buckets-1)
+	a.heads, a.used, a.mask = make([]uint32, buckets), make([]uint64, buckets/64), int64(buckets-1)
 }
 
 // clear empties the agenda and keeps its memory.
 func (a *agenda) clear() {
 	if a.far > 0 {
 		clear(a.heads)
+		clear(a.used)
 	}
 	if a.cursor != heapOnly {
 		a.cursor = 0
@@ -125,9 +130,10 @@ func (a *agenda) file(b int64, ev event) {
 		a.nodes, a.next = append(a.nodes, event{}), append(a.next, 0)
 		i = uint32(len(a.nodes))
 	}
-	h := &a.heads[b&a.mask]
-	a.nodes[i-1], a.next[i-1] = ev, *h
-	*h = i
+	k := b & a.mask
+	a.used[k>>6] |= 1 << (k & 63)
+	a.nodes[i-1], a.next[i-1] = ev, a.heads[k]
+	a.heads[k] = i
 	a.far++
 }
 
@@ -148,26 +154,21 @@ func (a *agenda) open(limit Time) bool {
 			a.refile()
 			continue
 		}
-		b := a.cursor + 1
-		if a.overFirst>>a.shift-b <= a.mask/2 {
+		b := a.nextUsed()
+		if a.overFirst>>a.shift <= b { // it has come within the horizon
 			a.refile()
+			continue
 		}
+		if b > last {
+			break
+		}
+		a.opened += int(b - a.cursor)
 		a.cursor = b
-		a.opened++
-		if h := &a.heads[b&a.mask]; *h != 0 {
-			a.take(h)
-			if a.opened+a.taken >= tuneEvery {
-				a.tune()
-			}
-			return true
-		}
-		if a.opened >= tuneEvery {
+		a.take(b & a.mask)
+		if a.opened+a.taken >= tuneEvery {
 			a.tune()
-			last = int64(limit) >> a.shift
-			if a.near.n > 0 {
-				return true
-			}
 		}
+		return true
 	}
 	if limit != Never {
 		a.cursor = max(a.cursor, last)
@@ -175,10 +176,28 @@ func (a *agenda) open(limit Time) bool {
 	return a.near.n > 0
 }
 
-// take moves the events of one bucket to the heap.
-func (a *agenda) take(h *uint32) {
-	i := *h
-	*h = 0
+// nextUsed is the number of the first bucket after the cursor that holds something;
+// there must be one. It finds it by the bit set, because a branch for every bucket
+// would be mispredicted at every other one.
+func (a *agenda) nextUsed() int64 {
+	b := a.cursor + 1
+	k := b & a.mask
+	if rest := a.used[k>>6] >> (k & 63); rest != 0 {
+		return b + int64(bits.TrailingZeros64(rest))
+	}
+	for word := k>>6 + 1; ; word++ {
+		if x := a.used[word&(a.mask>>6)]; x != 0 {
+			at := word<<6 + int64(bits.TrailingZeros64(x)) // beyond the mask where it has gone round
+			return b + at - k
+		}
+	}
+}
+
+// take moves the events of the bucket at place k to the heap.
+func (a *agenda) take(k int64) {
+	i := a.heads[k]
+	a.heads[k] = 0
+	a.used[k>>6] &^= 1 << (k & 63)
 	for i != 0 {
 		a.near.push(a.nodes[i-1])
 		a.far--
@@ -260,6 +279,9 @@ func (a *agenda) keep(ok func(event) bool) {
 			}
 			*p, a.next[i-1], a.free = a.next[i-1], a.free, i
 			a.far--
+		}
+		if a.heads[b] == 0 {
+			a.used[b>>6] &^= 1 << (b & 63)
 		}
 	}
 	live := a.over[:0]
