@@ -19,7 +19,8 @@ type Comparison struct {
 	New        ComparedRun    `json:"new"`
 	Holm       bool           `json:"holm"` // fails are adjusted for the number of gates
 	Verdict    Verdict        `json:"verdict"`
-	Changed    []string       `json:"changed"` // keys of the plan that differ
+	Invalid    string         `json:"invalid,omitempty"` // which measurement was not sound
+	Changed    []string       `json:"changed"`           // keys of the plan that differ
 	Metrics    []MetricChange `json:"metrics"`
 	OnlyBase   []CellName     `json:"only_base"` // cells that the other side does not have
 	OnlyNew    []CellName     `json:"only_new"`
@@ -114,6 +115,9 @@ func CompareRuns(base, new *Stored, opt CompareOptions) (*Comparison, error) {
 		return nil, err
 	}
 	out.Verdict = Overall(out.Gates)
+	if out.Invalid = c.judging.opt.Invalid; out.Invalid != "" { // also without gates
+		out.Verdict = Invalid
+	}
 	out.Warnings = c.findings(out.Gates)
 	return out, nil
 }

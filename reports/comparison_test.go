@@ -121,6 +121,11 @@ func TestCompareRunsKeepsWhatWasFound(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Invalid, c.Verdict)
 	require.Contains(t, *c.Gates[0].Reason, "after is not valid")
+	c, err = CompareRuns(base, now, CompareOptions{})
+	require.NoError(t, err)
+	require.Empty(t, c.Gates)
+	require.Equal(t, Invalid, c.Verdict, "also without gates")
+	require.Contains(t, c.Invalid, "after is not valid")
 }
 
 func TestCompareRunsRefuses(t *testing.T) {

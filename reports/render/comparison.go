@@ -33,6 +33,9 @@ type footnote struct {
 
 func newComparisonView(c *reports.Comparison) comparisonView {
 	v := comparisonView{c: c}
+	if c.Invalid != "" {
+		v.feet = append(v.feet, footnote{code: "not valid", text: c.Invalid + ": these numbers say nothing"})
+	}
 	const most = 10
 	for i, k := range c.Changed {
 		if i == most {

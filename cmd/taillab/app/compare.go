@@ -46,6 +46,9 @@ func (c *compareCmd) run(s *session) int {
 		return s.fail(exitUsage, "", "%v", err)
 	}
 	code := reports.ExitCode(cmp.Gates, c.Strict)
+	if cmp.Invalid != "" { // what did not measure must not pass
+		code = worst(code, s.fail(exitBroken, "", "%s", cmp.Invalid))
+	}
 	o := render.Options{Width: s.width(s.Stdout), Color: s.stdoutColor(), ASCII: s.asciiOnly(), Verbose: s.common.Verbose, Strict: c.Strict, AgainCommand: s.typed()}
 	if err := s.writeDoc(comparisonDoc{cmp}, outs, o); err != nil {
 		code = worst(code, s.fail(exitBroken, "", "%v", err))
@@ -73,6 +76,9 @@ func (c *compareCmd) options() (reports.CompareOptions, error) {
 
 // openSide reads one side of a comparison.
 func openSide(path string) (*reports.Stored, error) {
+	if err := oneHost(path); err != nil {
+		return nil, err
+	}
 	side, err := reports.ReadStored(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no run and no baseline at %s", path)

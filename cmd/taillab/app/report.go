@@ -103,8 +103,8 @@ func openSaved(path string) (*savedRun, error) {
 		return nil, err
 	}
 	r := &savedRun{}
-	if _, err := os.Stat(filepath.Join(path, "fidelity.json")); err == nil {
-		return nil, fmt.Errorf("%s holds a run of each host: name %s or %s", path, filepath.Join(path, "live"), filepath.Join(path, "sim"))
+	if err := oneHost(path); err != nil {
+		return nil, err
 	}
 	if info.IsDir() {
 		if r.SavedRun, err = reports.OpenRun(path); err != nil {
@@ -119,6 +119,14 @@ func openSaved(path string) (*savedRun, error) {
 	}
 	r.names = reports.CellFiles(r.Summary.Cells)
 	return r, nil
+}
+
+// oneHost refuses the directory of a run on both hosts, which holds two.
+func oneHost(path string) error {
+	if _, err := os.Stat(filepath.Join(path, "fidelity.json")); err == nil {
+		return fmt.Errorf("%s holds a run of each host: name %s or %s", path, filepath.Join(path, "live"), filepath.Join(path, "sim"))
+	}
+	return nil
 }
 
 func (r *savedRun) hists(cell int) []reports.TaggedHist { return r.CellHists(r.names[cell]) }
