@@ -168,6 +168,29 @@ func TestGateNamesTellCellsApart(t *testing.T) {
 	require.Equal(t, "p99(lease) < 1s at n 2, share 0.5", gateName(g))
 }
 
+// With several gates, one of which failed, the reader learns what chance alone does.
+func TestCaveat(t *testing.T) {
+	t.Parallel()
+	s := fullGates()
+	require.Empty(t, caveat(s), "four gates")
+	for range 36 {
+		s.Gates = append(s.Gates, reports.Gate{Verdict: reports.Pass})
+	}
+	require.Equal(t, "nothing corrects for the number of gates: if every difference lay on its bound, 1.0 of 40 would fail by chance", caveat(s))
+	require.Contains(t, string(written(t, func(w io.Writer) error { return Markdown(w, s, Options{}) })), "1.0 of 40 would fail by chance.")
+	s.Gates[1].Verdict = reports.Pass
+	require.Empty(t, caveat(s), "nothing failed")
+}
+
+// Verdicts forced out of an invalid measurement are never told as if they stood.
+func TestForcedVerdictsAreMarked(t *testing.T) {
+	t.Parallel()
+	s := fullGates()
+	s.Gates, s.Verdict = s.Gates[:2], reports.Invalid
+	require.Equal(t, "not valid, and by force: 1 of 2 gates failed.", tallyGates(s))
+	require.Contains(t, string(written(t, func(w io.Writer) error { return Markdown(w, s, Options{}) })), "wechat-jiq: not valid")
+}
+
 // unescape reads a workflow command as the runner does.
 var unescape = strings.NewReplacer("%3A", ":", "%2C", ",", "%0D", "\r", "%0A", "\n", "%25", "%")
 
