@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"taillab/policies/balance"
+	"taillab/realrun/source"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
 )
@@ -35,6 +36,23 @@ func Table(t *scenarios.TargetService) *balance.Table {
 	return out
 }
 
+// Resolve reads the members of services whose targets come from a name or a file, and
+// keeps them for all runs: a fleet that changed in the middle would be another one. It
+// tells what it found in words.
+func Resolve(ctx context.Context, t *scenarios.Targets) (notes []string, err error) {
+	for i := range t.Services {
+		s := &t.Services[i]
+		if s.Source.Kind == scenarios.SourceStatic {
+			continue
+		}
+		if s.Targets, err = source.List(ctx, s); err != nil {
+			return nil, fmt.Errorf("service %s: %w", s.Name, err)
+		}
+		notes = append(notes, fmt.Sprintf("%s has %d members now; those that come or go during the run are not followed", s.Name, len(s.Targets)))
+	}
+	return notes, nil
+}
+
 // reach asks every real target whether it is there, and returns the members by
 // service; nil where the backends are emulated.
 func (s *session) reach(ctx context.Context, runs []scenarios.Run) ([]*balance.Table, error) {
@@ -48,8 +66,8 @@ func (s *session) reach(ctx context.Context, runs []scenarios.Run) ([]*balance.T
 		switch {
 		case t == nil:
 			return nil, fmt.Errorf("service %s has no targets", name)
-		case t.Source.Kind != scenarios.SourceStatic || len(t.Targets) == 0:
-			return nil, fmt.Errorf("the targets of %s come from a %s source, which this version does not follow: list them", name, t.Source.Kind)
+		case len(t.Targets) == 0:
+			return nil, fmt.Errorf("service %s has no members: Resolve finds those of its source", name)
 		}
 		if err := s.ready(ctx, t); err != nil {
 			return nil, err

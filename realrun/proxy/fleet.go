@@ -10,6 +10,7 @@ import (
 
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/realrun/source"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
 )
@@ -54,7 +55,7 @@ func newService(ctx context.Context, base time.Time, s *scenarios.Service, spec 
 	if out.half && spec.Reporter == scenarios.ReporterInferred {
 		return nil, fmt.Errorf("service %s: reporter inferred is not available in the proxy: use replica or agent", s.Name)
 	}
-	urls, err := sourceOf(&spec).list(ctx)
+	urls, err := source.List(ctx, &spec)
 	if err != nil {
 		return nil, fmt.Errorf("service %s: %w", s.Name, err)
 	}

@@ -1,61 +1,12 @@
 package proxy
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"net/netip"
-	"os"
 	"slices"
-	"strconv"
 
 	"taillab/policies/balance"
+	"taillab/realrun/source"
 	"taillab/scenarios"
 )
-
-// source is where the members of a service come from.
-type source struct{ spec *scenarios.TargetService }
-
-func sourceOf(spec *scenarios.TargetService) source { return source{spec} }
-
-// list reads the members. For a source other than the list in the file each has
-// weight 1 and the service's slots.
-func (s source) list(ctx context.Context) ([]scenarios.TargetURL, error) {
-	var urls []string
-	switch src := s.spec.Source; src.Kind {
-	case scenarios.SourceFile:
-		data, err := os.ReadFile(src.File)
-		if err != nil {
-			return nil, fmt.Errorf("the file of members: %w", err)
-		}
-		var problems []scenarios.Problem
-		if urls, problems = scenarios.LoadMembers(scenarios.Source{Name: src.File, Data: data}); len(problems) > 0 {
-			return nil, problems[0]
-		}
-	case scenarios.SourceDNS:
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", src.Host)
-		if err != nil {
-			return nil, fmt.Errorf("the name of the members: %w", err)
-		}
-		for i := range addrs {
-			addrs[i] = addrs[i].Unmap()
-		}
-		slices.SortFunc(addrs, netip.Addr.Compare)
-		for _, a := range slices.Compact(addrs) {
-			urls = append(urls, src.Scheme+"://"+net.JoinHostPort(a.String(), strconv.Itoa(src.Port)))
-		}
-	default:
-		return s.spec.Targets, nil
-	}
-	if len(urls) == 0 {
-		return nil, fmt.Errorf("there are no members")
-	}
-	var out []scenarios.TargetURL
-	for _, u := range urls {
-		out = append(out, scenarios.TargetURL{URL: u, Weight: 1, Slots: s.spec.Slots})
-	}
-	return out, nil
-}
 
 // watch begins what goes on beside the requests: reading sources again, and health
 // checks.
@@ -81,7 +32,7 @@ func (p *Proxy) follow(service int) {
 		p.change.Lock()
 		spec := s.spec
 		p.change.Unlock()
-		urls, err := sourceOf(&spec).list(p.ctx)
+		urls, err := source.List(p.ctx, &spec)
 		if err == nil {
 			err = p.members(service, urls)
 		}

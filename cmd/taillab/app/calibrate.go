@@ -72,6 +72,13 @@ func (c *calibrateCmd) read(s *session) (*scenarios.Targets, int) {
 		scenarios.Print(s.err, problems, []scenarios.Source{src}, s.width(s.Stderr), s.stderrColor())
 		return nil, exitUsage
 	}
+	notes, err := realrun.Resolve(s.ctx, t)
+	if err != nil {
+		return nil, s.fail(exitBroken, "", "%v", err)
+	}
+	for _, n := range notes {
+		s.note("taillab: %s", n)
+	}
 	return t, exitOK
 }
 

@@ -110,6 +110,13 @@ func (c *runCmd) backends(s *session, p *scenarios.Plan) (*live, int) {
 		scenarios.Print(s.err, problems, sources, s.width(s.Stderr), s.stderrColor())
 		return nil, exitUsage
 	}
+	if l.host.Targets != nil {
+		notes, err := realrun.Resolve(s.ctx, l.host.Targets)
+		if err != nil {
+			return nil, s.fail(exitBroken, "", "%v", err)
+		}
+		l.host.Targets.Notes = append(l.host.Targets.Notes, notes...)
+	}
 	var cells []*scenarios.Cell
 	for _, cell := range p.Cells {
 		if cell.RunsLive() {

@@ -130,3 +130,38 @@ func TestKilledWhileDriving(t *testing.T) {
 		}
 	}
 }
+
+// Members that a file names are the fleet of the run; one that cannot be read is no
+// result, and nothing is sent.
+func TestMembersOfAFile(t *testing.T) {
+	t.Parallel()
+	var asked [2]atomic.Int64
+	dir := t.TempDir()
+	members := filepath.Join(dir, "members.txt")
+	list := ""
+	for i := range asked {
+		backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				asked[i].Add(1)
+			}
+			fmt.Fprint(w, "{}")
+		}))
+		defer backend.Close()
+		list += backend.URL + "\n"
+	}
+	targets := filepath.Join(dir, "targets.yaml")
+	require.NoError(t, os.WriteFile(targets, fmt.Appendf(nil, "version: 1\nservices: {main: {source: {file: %q, every: 1s}, reporter: inferred}}\n", members), 0o600))
+	run := func() result {
+		return call(Process{Args: []string{"run", "-", "--live", targets, "-o", filepath.Join(dir, "runs"), "--only", "policy=jiq"}, Stdin: strings.NewReader(drivenSmall)})
+	}
+	r := run()
+	require.Equal(t, exitBroken, r.code, r.err)
+	require.Contains(t, r.err, "the file of members")
+	require.NoError(t, os.WriteFile(members, []byte(list), 0o600))
+	r = run()
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Contains(t, r.err, "main has 2 members now")
+	for i := range asked {
+		require.Positive(t, asked[i].Load())
+	}
+}
