@@ -195,6 +195,9 @@ func (q *QuotaMeter) Metrics(now, window time.Duration) []Metric {
 	var admitted, ideal, limit, over, worst, used, room float64
 	for i := range q.groups {
 		g := &q.groups[i]
+		if len(g.Tenants) == 0 {
+			continue
+		}
 		admitted += g.admitted
 		if g.Units > 0 {
 			g.holds(now, 0)

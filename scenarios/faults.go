@@ -10,12 +10,12 @@ import (
 
 // faultKinds lists the faults a simulator carries out.
 func faultKinds() []string {
-	return []string{FaultCrash, FaultFreeze, FaultSlow, FaultDrop, FaultDelay, FaultError, FaultRefuse, FaultReset}
+	return []string{FaultCrash, FaultFreeze, FaultSlow, FaultDrop, FaultDelay, FaultError, FaultRefuse, FaultReset, FaultRolling, FaultLock}
 }
 
 // laterFaults belong to parts this version does not have.
 func laterFaults() []string {
-	return []string{"stall_stream", "throttle", "partition", "drain", "rolling_update", "lock_stall"}
+	return []string{"stall_stream", "throttle", "partition", "drain"}
 }
 
 // faults decodes the list faults.
@@ -40,6 +40,7 @@ func (d *decoder) fault(b block, services []serviceDraft, frontends int) Fault {
 		d.target(t, b.at("target"), &f, services, frontends)
 	}
 	d.faultNumbers(b, &f)
+	d.operations(b, &f)
 	return f
 }
 
@@ -116,12 +117,14 @@ func (d *decoder) target(n *node, path string, f *Fault, services []serviceDraft
 	case replica != nil && frontend != nil:
 		d.ps.at(frontend.key, b.at("frontend"), "write two faults", "%s stands beside replica", b.at("frontend"))
 	case frontend != nil:
-		if f.Kind != "" && f.Kind != FaultCrash {
+		if f.Kind != "" && !slices.Contains(frontFaults(), f.Kind) {
 			d.ps.at(frontend, b.at("frontend"), "use kind: crash, or a replica", "a front end cannot %s", f.Kind)
 		}
 		if f.Fronts = d.targets(frontend, b.at("frontend"), "front end", frontends); f.Fronts == nil {
 			f.Fronts = allOf(frontends)
 		}
+	case replica != nil && slices.Contains(frontFaults(), f.Kind) && f.Kind != FaultCrash:
+		d.ps.at(replica, b.at("replica"), "such as target: {frontend: all}", "%s happens to front ends", f.Kind)
 	case replica != nil:
 		if f.Service < len(services) && services[f.Service].Elastic != nil && f.Kind == FaultCrash {
 			d.ps.at(n, path, "use fleet.reclaim, which takes replicas away", "%s: the fleet changes its size, so a replica that crashed would have no number to come back to", path)

@@ -116,8 +116,11 @@ func (s *Setup) shardWarning() {
 		return
 	}
 	load := make([]float64, q.Store.Shards)
-	shares, top := s.Workload.Shares(), 0.0
+	shares, top, groups := s.Workload.Shares(), 0.0, 0
 	for i := range q.Groups {
+		if len(q.Groups[i].Tenants) > 0 {
+			groups++
+		}
 		at := q.Store.Placement.Shard(q.Groups[i].Name, q.Store.Shards)
 		for _, t := range q.Groups[i].Tenants {
 			load[at] += shares[t]
@@ -127,6 +130,6 @@ func (s *Setup) shardWarning() {
 	if skew := top * float64(q.Store.Shards); skew > 2 {
 		s.warnings = append(s.warnings, reports.Warning{Code: "shard-skew",
 			Message: fmt.Sprintf("the busiest of %d shards has %s times the mean load: %d groups do not spread evenly", q.Store.Shards,
-				strings.TrimSuffix(fmt.Sprintf("%.1f", skew), ".0"), len(q.Groups))})
+				strings.TrimSuffix(fmt.Sprintf("%.1f", skew), ".0"), groups)})
 	}
 }

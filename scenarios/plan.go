@@ -151,6 +151,9 @@ const (
 	FaultError  = "error"  // answers an error with probability Share
 	FaultRefuse = "refuse" // refuses with probability Share
 	FaultReset  = "reset"  // resets with probability Share
+
+	FaultRolling = "rolling_update" // front ends are replaced, a few at a time; see Update
+	FaultLock    = "lock_stall"     // the lock of a front end is held for long; see Lock
 )
 
 // Fault is something that goes wrong at a time, or again and again.
@@ -167,6 +170,8 @@ type Fault struct {
 	Code     int // status of FaultError
 	Share    float64
 	Delay    time.Duration
+	Update   *Update // FaultRolling
+	Lock     *Lock   // FaultLock
 }
 
 // Measure says what is measured.

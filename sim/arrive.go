@@ -199,6 +199,10 @@ func (l *lab) arrive(r *workloads.Request) {
 		l.eng.Schedule(At(now+d), l.id.enter, uint64(i))
 		return
 	}
+	if l.ops != nil {
+		l.meetFirst(i)
+		return
+	}
 	l.admit(i)
 }
 
@@ -227,6 +231,10 @@ func (l *lab) admit(i uint32) {
 	f := &l.fronts[q.front]
 	if f.down {
 		l.lose(i)
+		return
+	}
+	if f.bad {
+		l.failed(i, policies.HTTP5xx)
 		return
 	}
 	q.gen = f.gen

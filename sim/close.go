@@ -83,7 +83,7 @@ func (l *lab) steps(rec *reports.Record, i uint32, a *attempt) {
 	if int(q.front) == l.shared {
 		extra = l.extra[i]
 	}
-	limit := l.quota.inQuota()
+	limit := l.quota.inQuota() + l.ops.lockWait(i)
 	rec.Latency, rec.Steps.Quota = a.ended-q.at, limit
 	rec.Steps.Held, rec.Steps.Network = a.sent-q.at-extra-limit, extra+a.reached-a.sent+a.ended-a.finished
 	rec.Steps.Queue, rec.Steps.Batch, rec.Steps.Service = a.queue, a.batch, a.service
@@ -243,6 +243,7 @@ func (l *lab) summary() reports.End {
 		held := (w.after.elastic - w.before.elastic).Seconds()
 		end.Metrics = append(end.Metrics, l.scale.Metrics(held, (w.after.idle-w.before.idle).Seconds()/held)...)
 	}
+	end.Metrics = append(end.Metrics, l.ops.metrics(l.rep.Cell.Setup.FrontEnds.Count)...)
 	return end
 }
 

@@ -38,6 +38,13 @@ func (l *lab) stream(name string) *rand.PCG {
 func (l *lab) addFaults() {
 	for i := range l.rep.Cell.Setup.Faults {
 		f := &l.rep.Cell.Setup.Faults[i]
+		if (f.Update != nil || f.Lock != nil) && l.ops == nil {
+			l.ops = &operations{}
+		}
+		if f.Update != nil { // one update of all its front ends
+			l.plan(i, envelope{arg: uint64(i)})
+			continue
+		}
 		if len(f.Fronts) > 0 {
 			for _, k := range f.Fronts {
 				l.plan(i, envelope{front: uint32(k), arg: uint64(i)})
@@ -53,6 +60,9 @@ func (l *lab) addFaults() {
 		for _, r := range targets {
 			l.plan(i, envelope{service: uint16(f.Service), front: noFront, ref: policies.Ref{ID: uint32(r)}, arg: uint64(i)})
 		}
+	}
+	if l.ops != nil {
+		l.addLocks()
 	}
 }
 
@@ -78,9 +88,19 @@ func (l *lab) faultStream(i int, e envelope) *rand.PCG {
 func (l *lab) faultEvent(e envelope) {
 	i, begin := int(uint32(e.arg)), e.arg>>32<<32 == faultBegin
 	f := &l.rep.Cell.Setup.Faults[i]
-	if e.front != noFront {
+	var d time.Duration
+	if begin {
+		d = l.lengthOf(f, i, e)
+	}
+	switch {
+	case f.Update != nil:
+		l.beginUpdate(f)
+	case f.Lock != nil && begin:
+		l.stallLock(int(e.front), d)
+	case f.Lock != nil:
+	case e.front != noFront:
 		l.faultFront(int(e.front), begin)
-	} else {
+	default:
 		l.faultReplica(i, f, int(e.service), e.ref.ID, begin)
 	}
 	if !begin {
@@ -92,12 +112,17 @@ func (l *lab) faultEvent(e envelope) {
 	if f.ForHi == 0 {
 		return
 	}
+	e.arg = faultEnd | uint64(i)
+	l.post(l.now()+d, l.id.fault, e)
+}
+
+// lengthOf draws how long an occurrence lasts.
+func (l *lab) lengthOf(f *scenarios.Fault, i int, e envelope) time.Duration {
 	d := f.ForLo
 	if f.ForHi > f.ForLo {
 		d += time.Duration(chance.Float(l.faultStream(i, e)) * float64(f.ForHi-f.ForLo))
 	}
-	e.arg = faultEnd | uint64(i)
-	l.post(l.now()+d, l.id.fault, e)
+	return d
 }
 
 // faultFront crashes a front end, or brings it back with an empty state: what it

@@ -29,6 +29,7 @@ type lab struct {
 	load    workload
 	win     window
 	quota   *limits          // nil without a limiter
+	ops     *operations      // nil without operations on front ends
 	scale   *reports.Scaling // nil without a fleet that changes its size
 	second  []time.Duration  // latencies of this second, likewise
 	killing cause            // why the replica at hand dies
@@ -73,6 +74,8 @@ type handlers struct {
 	askLost                      HandlerID
 	pod, loaded, reclaim         HandlerID
 	scrape, desire, hold         HandlerID
+	update, lockProbe            HandlerID
+	locked, elsewhere            HandlerID
 }
 
 // front is one front end and what the host keeps for it.
@@ -81,6 +84,8 @@ type front struct {
 	slots []uint32 // request index by slot
 	gen   uint32   // grows when the front end is replaced
 	down  bool
+	away  bool           // out of service: requests go to others
+	bad   bool           // of a build that fails its requests
 	dice  []*chance.Dice // by service
 	limit *chance.Dice   // of the limiter
 
@@ -228,6 +233,10 @@ func (l *lab) register() {
 	h.grant = reg(Message, func(a uint64) { l.granted(uint32(a)) })
 	h.askLost = reg(Timing, func(a uint64) { l.askLost(uint32(a)) })
 	h.stall = reg(Timing, func(a uint64) { l.stall(int(a)) })
+	h.update = reg(Timing, l.updateEvent)
+	h.lockProbe = reg(Timing, func(a uint64) { l.checkLock(int(a)) })
+	h.locked = reg(Message, func(a uint64) { l.locked(uint32(a)) })
+	h.elsewhere = reg(Timing, func(a uint64) { l.elsewhere(uint32(a)) })
 	h.tick = reg(Timing, func(uint64) { l.tick() })
 	h.hold = reg(Message, l.posted((*lab).holdTold))
 	h.pod = reg(Timing, l.posted((*lab).podStep))
