@@ -41,14 +41,16 @@ func (l *lab) send(k int, a *flow.Action) {
 	r := l.fronts[k].slots[a.Slot]
 	i := l.newAttempt()
 	t, q := &l.atts[i], &l.reqs[r]
-	t.sent, t.reached, t.finished, t.first = now, now, now, -1
-	t.ended, t.queue, t.batch, t.service = 0, 0, 0, 0
-	t.req, t.older, t.front, t.gen, t.slot = r, q.first, uint32(k), l.fronts[k].gen, a.Slot
+	t.sent, t.reached, t.finished, t.ended, t.queue = now, now, now, 0, 0
+	t.req, t.older = r, q.first
 	t.ref, t.svc, t.n, t.outcome = a.Ref, a.Service, a.N, policies.OK
 	t.inside, t.over, t.gone, t.killed = false, false, false, alive
 	q.first = i + 1
 	s := &l.svcs[a.Service]
 	s.sent++
+	if s.due != nil {
+		l.stays = put(l.stays, i, stay{first: -1})
+	}
 	if s.truth != nil {
 		s.truth.transit(a.Ref.ID, 1)
 	}
@@ -95,21 +97,22 @@ func (l *lab) deliver(i uint32) {
 	if s.elastic != nil {
 		s.elastic.meters[r].accepted++
 	}
+	before := s.filed(r)
 	due := s.pool.Accept(now, r, it, &l.ev)
 	if s.truth != nil {
 		s.truth.accept(r, l.work(s, r, a.req))
 	}
 	if s.half != nil && s.half.Wants(balance.ReplicaAccepted) {
-		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: a.front, Req: q.id})
+		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: q.front, Req: q.id})
 	}
 	l.happened(int(a.svc), r)
-	l.arm(int(a.svc), r, due)
+	l.arm(int(a.svc), r, before, due)
 }
 
 // refused tells whether a fault answers the attempt in place of its replica, and
 // lets it.
 func (l *lab) refused(s *service, r, i uint32) bool {
-	c := &s.state[r]
+	c := s.at(r)
 	if s.elastic != nil && !s.elastic.reached(&l.atts[i]) || c.down > 0 {
 		l.fail(i, policies.Refused)
 		return true
@@ -131,17 +134,18 @@ func (l *lab) refused(s *service, r, i uint32) bool {
 // and went, and the replica is as idle as before.
 func (l *lab) passed(i uint32) {
 	a := l.atts[i]
-	s, r, id := &l.svcs[a.svc], a.ref.ID, l.reqs[a.req].id
+	s, r, q := &l.svcs[a.svc], a.ref.ID, &l.reqs[a.req]
+	front, id := q.front, q.id
 	if s.half == nil {
 		return
 	}
 	s.passing = 1 // its load includes the request
 	if s.half.Wants(balance.ReplicaAccepted) {
-		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: a.front, Req: id})
+		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaAccepted, From: front, Req: id})
 	}
 	s.passing = 0
 	if s.half.Wants(balance.ReplicaFinished) {
-		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: a.front, Req: id})
+		l.half(int(a.svc), r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: front, Req: id})
 	}
 }
 
@@ -166,16 +170,26 @@ func (l *lab) fail(i uint32, class policies.Outcome) {
 	l.answer(i)
 }
 
-// arm files the next instant of a replica.
-func (l *lab) arm(svc int, r uint32, due gpu.Due) {
+// filed is the instant of a replica that an event is filed for.
+func (s *service) filed(r uint32) gpu.Due {
+	if s.due != nil {
+		return s.due[r]
+	}
+	return s.pool.Due(r)
+}
+
+// arm files the next instant of a replica, unless it is the one filed before.
+func (l *lab) arm(svc int, r uint32, before, due gpu.Due) {
 	s := &l.svcs[svc]
 	if s.elastic != nil {
 		s.elastic.touch(r)
 	}
-	if s.due[r] == due {
+	if before == due {
 		return
 	}
-	s.due[r] = due
+	if s.due != nil {
+		s.due[r] = due
+	}
 	if due.At == gpu.Never {
 		return
 	}
@@ -194,10 +208,12 @@ func (l *lab) expire(arg uint64) { l.advance(arg, true) }
 func (l *lab) advance(arg uint64, timer bool) {
 	svc, r := int(arg>>32), uint32(arg)
 	s, now := &l.svcs[svc], l.now()
-	if d := &s.due[r]; d.At != now || d.Timer != timer {
+	if d := s.filed(r); d.At != now || d.Timer != timer {
 		return // it was filed anew
 	}
-	s.due[r].At = gpu.Never
+	if s.due != nil {
+		s.due[r].At = gpu.Never
+	}
 	var due gpu.Due
 	if timer {
 		due = s.pool.Expire(now, r, &l.ev)
@@ -205,7 +221,7 @@ func (l *lab) advance(arg uint64, timer bool) {
 		due = s.pool.Settle(now, r, &l.ev)
 	}
 	l.happened(svc, r)
-	l.arm(svc, r, due)
+	l.arm(svc, r, gpu.Due{At: gpu.Never}, due)
 }
 
 // happened carries on what a replica reported.
@@ -220,12 +236,15 @@ func (l *lab) happened(svc int, r uint32) {
 				s.elastic.began(a.req)
 			}
 			if s.half != nil && s.half.Wants(balance.ReplicaBegan) {
-				l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaBegan, From: a.front, Req: l.reqs[a.req].id})
+				l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaBegan, From: l.reqs[a.req].front, Req: l.reqs[a.req].id})
 			}
 		case gpu.FirstToken:
 			l.eng.Schedule(At(l.now()+s.response.delay()), l.id.firstByte, uint64(e.ID))
 		case gpu.Finished:
-			a.queue, a.batch, a.service, a.first = e.Queue, e.Batch, e.Service, e.First
+			a.queue = e.Queue
+			if s.due != nil {
+				l.stays[e.ID] = stay{e.Batch, e.First}
+			}
 			if s.elastic != nil {
 				s.elastic.finished(&l.reqs[a.req], e.Service)
 			}
@@ -244,8 +263,8 @@ func (l *lab) left(svc int, r, i uint32, class policies.Outcome) {
 	if s.truth != nil {
 		s.truth.leave(r, l.work(s, r, a.req))
 	}
-	if s.half != nil && s.half.Wants(balance.ReplicaFinished) && s.state[r].down == 0 {
-		l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: a.front, Req: l.reqs[a.req].id})
+	if s.half != nil && s.half.Wants(balance.ReplicaFinished) && s.at(r).down == 0 {
+		l.half(svc, r, balance.ReplicaEvent{Kind: balance.ReplicaFinished, From: l.reqs[a.req].front, Req: l.reqs[a.req].id})
 	}
 	l.answer(i)
 	l.ride()
@@ -281,41 +300,42 @@ func (l *lab) respond(i uint32) {
 	a := &l.atts[i]
 	a.over, a.ended = true, l.now()
 	l.svcs[a.svc].sent--
+	q := &l.reqs[a.req]
 	if a.gone {
 		l.dropAttempt(i)
+		if q.slot--; q.slot == 0 {
+			l.dropRequest(a.req)
+		}
 		return
 	}
-	f := &l.fronts[a.front]
-	if f.gen != a.gen {
-		return // its front end is gone; the request was closed with it
-	}
-	e := &l.end
-	e.Slot, e.N, e.Outcome, e.ServerTime = a.slot, a.n, a.outcome, 0
+	k, e := int(q.front), &l.end
+	e.Slot, e.N, e.Outcome, e.ServerTime, e.Output = q.slot, a.n, a.outcome, 0, 0
 	if a.outcome == policies.OK {
-		e.ServerTime, e.Output = a.finished-a.reached, l.reqs[a.req].output
+		e.ServerTime, e.Output = a.finished-a.reached, q.output
 	}
-	f.fe.Ended(l.now(), e, &l.out)
-	l.act(int(a.front))
+	l.fronts[k].fe.Ended(l.now(), e, &l.out)
+	l.act(k)
 }
 
 // firstByte tells a front end that an answer has begun.
 func (l *lab) firstByte(i uint32) {
 	a := &l.atts[i]
-	f := &l.fronts[a.front]
-	if a.over || a.gone || f.gen != a.gen {
+	if a.over || a.gone {
 		return
 	}
-	f.fe.FirstByte(l.now(), a.slot, a.n, &l.out)
-	l.act(int(a.front))
+	q := &l.reqs[a.req]
+	k := int(q.front)
+	l.fronts[k].fe.FirstByte(l.now(), q.slot, a.n, &l.out)
+	l.act(k)
 }
 
 func (l *lab) sendCancel(k int, act *flow.Action) {
-	r := l.fronts[k].slots[act.Slot]
-	for i := l.reqs[r].first; i != 0; i = l.atts[i-1].older {
+	q := &l.reqs[l.fronts[k].slots[act.Slot]]
+	for i := q.first; i != 0; i = l.atts[i-1].older {
 		if a := &l.atts[i-1]; a.n == act.N && !a.over {
 			d := l.svcs[a.svc].request.delay()
-			l.post(l.now()+d, l.id.cancel, envelope{service: a.svc, ref: a.ref, arg: uint64(i - 1), gen: a.gen,
-				front: a.front, msg: balance.Msg{A: int64(act.Arg), B: int64(l.reqs[r].id)}})
+			l.post(l.now()+d, l.id.cancel, envelope{service: a.svc, ref: a.ref, arg: uint64(i - 1),
+				msg: balance.Msg{A: int64(act.Arg), B: int64(q.id)}})
 		}
 	}
 }
@@ -323,18 +343,19 @@ func (l *lab) sendCancel(k int, act *flow.Action) {
 func (l *lab) cancel(e envelope) {
 	i := uint32(e.arg)
 	a := &l.atts[i]
-	if !a.inside || a.gen != e.gen || a.front != e.front || l.reqs[a.req].id != uint64(e.msg.B) {
+	if !a.inside || l.reqs[a.req].id != uint64(e.msg.B) {
 		return
 	}
-	s := &l.svcs[e.service]
+	s, r := &l.svcs[e.service], e.ref.ID
+	before := s.filed(r)
 	var due gpu.Due
 	if balance.CancelMode(e.msg.A) == balance.CancelRunning {
-		due = s.pool.Cancel(l.now(), e.ref.ID, i, &l.ev)
+		due = s.pool.Cancel(l.now(), r, i, &l.ev)
 	} else {
-		due = s.pool.CancelQueued(l.now(), e.ref.ID, i, &l.ev)
+		due = s.pool.CancelQueued(l.now(), r, i, &l.ev)
 	}
-	l.happened(int(e.service), e.ref.ID)
-	l.arm(int(e.service), e.ref.ID, due)
+	l.happened(int(e.service), r)
+	l.arm(int(e.service), r, before, due)
 }
 
 // roll draws a share from the run's stream of faults.

@@ -21,25 +21,29 @@ func (l *lab) closed(k int, a *flow.Action) {
 	l.release(i)
 }
 
-// release gives a request's memory back; attempts that are still out follow when
-// they end.
+// release gives a request's memory back, once the attempts that are still out have
+// ended too.
 func (l *lab) release(i uint32) {
-	for k := l.reqs[i].first; k != 0; {
+	q := &l.reqs[i]
+	q.open, q.slot = false, 0
+	for k := q.first; k != 0; {
 		a := &l.atts[k-1]
 		next := a.older
 		if a.over {
 			l.dropAttempt(k - 1)
 		} else {
 			a.gone = true
+			q.slot++
 		}
 		k = next
 	}
-	measured := l.reqs[i].measured
-	if e := l.svcs[l.reqs[i].service].elastic; e != nil {
+	if e := l.svcs[q.service].elastic; e != nil {
 		e.closed(i)
 	}
-	l.dropRequest(i)
-	if measured {
+	if q.slot == 0 {
+		l.dropRequest(i)
+	}
+	if q.measured {
 		l.win.open--
 		l.check()
 	}
@@ -68,7 +72,7 @@ func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 		}
 		rec.Replica = a.ref.ID
 		if class == policies.OK {
-			l.steps(rec, i, a)
+			l.steps(rec, i, k-1)
 		}
 	}
 	l.col.Add(rec)
@@ -77,23 +81,31 @@ func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 	}
 }
 
-// steps fills in where the latency went: it ends at the first success.
-func (l *lab) steps(rec *reports.Record, i uint32, a *attempt) {
-	q, extra := &l.reqs[i], time.Duration(0)
+// steps fills in where the latency went: it ends at the first success, attempt k of
+// request i.
+func (l *lab) steps(rec *reports.Record, i, k uint32) {
+	q, a, extra := &l.reqs[i], &l.atts[k], time.Duration(0)
 	if int(q.front) == l.shared {
 		extra = l.extra[i]
 	}
-	limit := l.quota.inQuota() + l.ops.lockWait(i)
-	rec.Latency, rec.Steps.Quota = a.ended-q.at, limit
-	rec.Steps.Held, rec.Steps.Network = a.sent-q.at-extra-limit, extra+a.reached-a.sent+a.ended-a.finished
-	rec.Steps.Queue, rec.Steps.Batch, rec.Steps.Service = a.queue, a.batch, a.service
-	if !l.svcs[a.svc].pool.Model(a.ref.ID).Streams() {
+	limit, back, st := l.quota.inQuota()+l.ops.lockWait(i), a.ended-a.finished, &rec.Steps
+	rec.Latency = a.ended - q.at
+	st.Quota, st.Held = limit, a.sent-q.at-extra-limit
+	st.Network = extra + a.reached - a.sent + back
+	st.Queue, st.Service = a.queue, a.finished-a.reached-a.queue
+	s := &l.svcs[a.svc]
+	if s.due == nil {
 		return
 	}
-	back := a.ended - a.finished
-	rec.TTFT = a.first + back - q.at
+	more := &l.stays[k]
+	st.Batch = more.batch
+	st.Service -= more.batch
+	if !s.pool.Model(a.ref.ID).Streams() {
+		return
+	}
+	rec.TTFT = more.first + back - q.at
 	if q.output > 1 {
-		rec.TPOT = (a.finished - a.first) / time.Duration(q.output-1)
+		rec.TPOT = (a.finished - more.first) / time.Duration(q.output-1)
 	}
 }
 

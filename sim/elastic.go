@@ -98,7 +98,8 @@ func (l *lab) addElastic(i int) error {
 		return nil
 	}
 	e := &elastic{l: l, svc: i, s: s, cfg: s.cfg.Elastic, pods: make([]pod, s.pool.Len()), meters: make([]meter, s.pool.Len())}
-	l.faulty = true
+	l.faulty, s.pool.SkipBegan = true, false
+	s.changeable()
 	s.elastic, e.spec = e, e.cfg.Start
 	e.policy = &autoscale.Fixed{}
 	if a := l.rep.Cell.Autoscalers; i < len(a) && a[i].Make != nil {

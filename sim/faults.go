@@ -251,9 +251,10 @@ func outcomeOf(f *scenarios.Fault) policies.Outcome {
 // crash empties a replica: what is inside ends as reset.
 func (l *lab) crash(svc int, r uint32) {
 	s := &l.svcs[svc]
+	before := s.filed(r)
 	s.pool.Crash(l.now(), r, &l.ev)
 	l.happened(svc, r)
-	l.arm(svc, r, gpu.Due{At: gpu.Never})
+	l.arm(svc, r, before, gpu.Due{At: gpu.Never})
 }
 
 // restart brings a replica back empty, as its next incarnation; front ends learn of
@@ -348,9 +349,10 @@ func (l *lab) rerate(svc int, r uint32) {
 	if c.frozen > 0 {
 		m = 0
 	}
+	before := s.filed(r)
 	due := s.pool.Rate(l.now(), r, m, &l.ev)
 	l.happened(svc, r)
-	l.arm(svc, r, due)
+	l.arm(svc, r, before, due)
 }
 
 // awake delivers the wakes that came while a replica was frozen.

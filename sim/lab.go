@@ -41,6 +41,7 @@ type lab struct {
 	noise   []noise            // by request, where a model has noise per request
 	freeReq uint32             // +1
 	atts    []attempt
+	stays   []stay // by attempt, where a service needs them
 	freeAtt uint32 // +1
 	mail    []envelope
 	freeEnv uint32 // +1
@@ -103,7 +104,7 @@ type request struct {
 	output   uint32
 	front    uint32
 	gen      uint32
-	slot     uint32
+	slot     uint32 // at its front end; once it is closed, the attempts still under way
 	first    uint32 // newest attempt, +1; of a free one the next free, +1
 	service  uint16
 	tenant   uint16 // slot of the report
@@ -116,22 +117,18 @@ type request struct {
 // noise is what a request's draws are, as every replica's model reads them.
 type noise struct{ z, u float64 }
 
-// attempt is one send of a request; its index is the number that replicas know.
+// attempt is one send of a request, in one cache line; its index is the number that
+// replicas know. It belongs to its request until it has ended, even after that is
+// closed.
 type attempt struct {
 	sent     time.Duration
 	reached  time.Duration // at the replica
 	finished time.Duration // left the replica
-	first    time.Duration // first token, at the replica
 	ended    time.Duration // answer at the front end
-	queue    time.Duration
-	batch    time.Duration
-	service  time.Duration
+	queue    time.Duration // of its stay in the replica; what is not queue or batch is service
+	ref      policies.Ref
 	req      uint32
 	older    uint32 // previous attempt of the request, +1; of a free one the next free, +1
-	front    uint32
-	gen      uint32
-	slot     uint32
-	ref      policies.Ref
 	svc      uint16
 	n        uint8
 	outcome  policies.Outcome
@@ -139,6 +136,12 @@ type attempt struct {
 	over     bool
 	gone     bool // its request is closed: free it when it ends
 	killed   cause
+}
+
+// stay is what only replicas that batch or stream tell of an attempt.
+type stay struct {
+	batch time.Duration
+	first time.Duration // first token, at the replica; < 0 without
 }
 
 // taped is a stream of the tape and where it belongs.
@@ -348,7 +351,7 @@ func (l *lab) run() {
 	}
 	for i := range l.svcs {
 		for r := range uint32(l.svcs[i].pool.Len()) {
-			if l.svcs[i].state[r].down > 0 {
+			if l.svcs[i].at(r).down > 0 {
 				continue
 			}
 			l.half(i, r, balance.ReplicaEvent{Kind: balance.ReplicaStarted})

@@ -18,7 +18,7 @@ func (l *lab) sendProbe(k int, a *flow.Action) {
 // probed answers a probe at the replica.
 func (l *lab) probed(e envelope) {
 	s := &l.svcs[e.service]
-	c := &s.state[e.ref.ID]
+	c := s.at(e.ref.ID)
 	if c.down > 0 || c.frozen > 0 {
 		return
 	}
@@ -48,7 +48,7 @@ func (l *lab) half(svc int, r uint32, ev balance.ReplicaEvent) {
 	if s.half == nil {
 		return
 	}
-	self := policies.Ref{ID: r, Inc: s.state[r].inc}
+	self := policies.Ref{ID: r, Inc: s.at(r).inc}
 	mark, msgs := len(l.out.List), len(l.out.Msgs)
 	s.half.Event(l.now(), self, ev, s.loadOf(r), &l.out)
 	for i := mark; i < len(l.out.List); i++ {
@@ -72,7 +72,7 @@ func (l *lab) sendReport(a *flow.Action, ev balance.ReplicaEvent) {
 	if m.Kind == balance.MsgAsk {
 		k = &s.ask
 	}
-	c := &s.state[a.Ref.ID]
+	c := s.at(a.Ref.ID)
 	if c.mute > 0 {
 		return
 	}
@@ -121,7 +121,7 @@ func (l *lab) sendTell(from int, a *flow.Action) {
 // told is a front end's message at a replica.
 func (l *lab) told(e envelope) {
 	s := &l.svcs[e.service]
-	c := &s.state[e.ref.ID]
+	c := s.at(e.ref.ID)
 	if s.half == nil || c.down > 0 || c.frozen > 0 || e.msg.Inc != c.inc {
 		return
 	}
@@ -140,7 +140,7 @@ func (l *lab) wakeFront(e envelope) {
 
 func (l *lab) wakeReplica(e envelope) {
 	s := &l.svcs[e.service]
-	c := &s.state[e.ref.ID]
+	c := s.at(e.ref.ID)
 	if c.down > 0 || c.inc != e.ref.Inc {
 		return
 	}

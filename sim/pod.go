@@ -192,7 +192,7 @@ func (e *elastic) gone(r uint32, why cause) {
 	p.cause = why
 	if p.phase >= autoscale.Ready {
 		e.dying(r)
-		e.l.arm(e.svc, r, gpu.Due{At: gpu.Never})
+		e.l.arm(e.svc, r, e.s.filed(r), gpu.Due{At: gpu.Never})
 	} else {
 		e.loading.drop(e, r)
 	}

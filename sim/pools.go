@@ -24,7 +24,6 @@ func (l *lab) newRequest() uint32 {
 }
 
 func (l *lab) dropRequest(i uint32) {
-	l.reqs[i].open = false
 	l.reqs[i].first, l.freeReq = l.freeReq, i+1
 }
 

@@ -77,12 +77,10 @@ func (e *elastic) finished(q *request, service time.Duration) {
 	c.service += service
 }
 
-// closed books the end of a request.
+// closed books the end of a request. An attempt that lost may still start after it.
 func (e *elastic) closed(i uint32) {
 	e.open--
-	if !e.started[i] {
-		e.classes[e.l.reqs[i].class].waiting--
-	}
+	e.began(i)
 }
 
 // judge books a measured request that has ended with what autoscalers are judged by;

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"taillab/policies"
@@ -23,13 +24,14 @@ type service struct {
 	shared bool
 	truth  *column // nil unless the policy is an oracle
 	detect flow.Detect
-	state  []condition
+	state  []condition // by replica; nil where nothing can happen to one
+	sound  condition   // of every replica then
 	noisy  bool
 	noise  rand.PCG
 
 	elastic *elastic // nil: the fleet keeps its size
 
-	due []gpu.Due // of the event that counts, by replica
+	due []gpu.Due // of the event that counts, by replica; nil where all are plain, which say it themselves
 
 	request, response, report, probe, membership, ask link
 
@@ -50,6 +52,21 @@ type condition struct {
 	asleep []uint64 // wakes that came while it was frozen
 }
 
+// changeable gives every replica a condition of its own.
+func (s *service) changeable() {
+	if s.state == nil {
+		s.state = slices.Repeat([]condition{s.sound}, s.cfg.Slots())
+	}
+}
+
+// at is the condition of a replica. Only what made the service changeable changes one.
+func (s *service) at(r uint32) *condition {
+	if s.state == nil {
+		return &s.sound
+	}
+	return &s.state[r]
+}
+
 // reachable tells whether a health check would be answered.
 func (c *condition) reachable() bool { return c.down == 0 && c.frozen == 0 }
 
@@ -68,9 +85,9 @@ func (l *lab) addService(i int) error {
 	l.svcs = append(l.svcs, service{name: cfg.Name, cfg: cfg, up: n})
 	s := &l.svcs[i]
 	s.pool = gpu.NewPool(n, 4*n+64)
-	s.state, s.due = make([]condition, n), make([]gpu.Due, n)
-	for r := range n {
-		s.due[r].At, s.state[r].slow = gpu.Never, 1
+	s.sound.slow = 1
+	if l.faulty {
+		s.changeable()
 	}
 	s.table = cfg.Table()
 	r := 0
@@ -85,6 +102,9 @@ func (l *lab) addService(i int) error {
 			s.pool.Add(grp.Model, grp.Speed, dice)
 			r++
 		}
+	}
+	if !s.pool.Plain() {
+		s.due = slices.Repeat([]gpu.Due{{At: gpu.Never}}, n)
 	}
 	if s.noisy {
 		s.noise = chance.Stream(l.rep.Seed, "noise")

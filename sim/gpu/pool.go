@@ -102,6 +102,13 @@ func (p *Pool) Load(r uint32) (running, queued int) {
 	return int(rep.running), int(rep.queued)
 }
 
+// Plain tells whether every replica has one slot, serves in order of arrival and
+// takes one request at a time, so that Due says when it acts next.
+func (p *Pool) Plain() bool { return len(p.wides) == 0 }
+
+// Due returns the next instant of a plain replica.
+func (p *Pool) Due(r uint32) Due { return Due{At: p.reps[r].end} }
+
 // Waiting returns how many requests wait in all replicas.
 func (p *Pool) Waiting() int { return p.queued }
 
