@@ -34,6 +34,7 @@ type lab struct {
 	second  []time.Duration  // latencies of this second, likewise
 	killing cause            // why the replica at hand dies
 
+	room    int // requests that are expected to be open at a time
 	reqs    []request
 	views   []policies.Request // by request: on the way to a shared front end
 	blocks  [][]uint64         // by request: prefix blocks, where a trace has them
@@ -159,6 +160,8 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab,
 	}
 	l.eng = New(Config{Pending: n + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: heap})
 	l.register()
+	l.room = room(n, c.Setup.Measure.Requests)
+	l.reqs, l.atts = make([]request, 0, l.room), make([]attempt, 0, l.room)
 	for i := range c.Setup.Services {
 		if err := l.addService(i); err != nil {
 			return nil, err
@@ -179,6 +182,17 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab,
 	l.addFaults()
 	l.quota.start(l)
 	return l, nil
+}
+
+// room is how many requests may be open at a time before pools have to grow, which
+// copies them: three for every replica, as a stable fleet has, if there are so many.
+// Memory that is never written to costs nothing.
+func room(replicas, requests int) int {
+	most := 3*replicas + 1024
+	if requests > 0 {
+		most = min(most, requests+1024)
+	}
+	return most
 }
 
 // gap is the time between two requests at a rate per second.
@@ -302,7 +316,11 @@ func (l *lab) open(k int) {
 	if k == l.shared {
 		index, count = 0, 1
 	}
-	cfg := flow.Config{Index: index, Count: count, Cold: coldBlocks{l}}
+	share := l.room/max(count, 1) + 64
+	if f.slots == nil {
+		f.slots = make([]uint32, 0, share)
+	}
+	cfg := flow.Config{Index: index, Count: count, Room: share, Cold: coldBlocks{l}}
 	if l.rep.Cell.Setup.Measure.Tape {
 		cfg.Tape = l.newTape(fmt.Sprintf("frontend/%d.%d", k, f.gen))
 	}

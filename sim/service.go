@@ -84,7 +84,7 @@ func (l *lab) addService(i int) error {
 	n := cfg.Slots()
 	l.svcs = append(l.svcs, service{name: cfg.Name, cfg: cfg, up: n})
 	s := &l.svcs[i]
-	s.pool = gpu.NewPool(n, 4*n+64)
+	s.pool = gpu.NewPool(n, l.room)
 	s.sound.slow = 1
 	if l.faulty {
 		s.changeable()

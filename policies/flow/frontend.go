@@ -36,6 +36,7 @@ type Service struct {
 // Config configures a front end.
 type Config struct {
 	Index, Count int // this front end; how many there are
+	Room         int // requests that are expected to be open at a time; a hint
 	Services     []Service
 	Quota        *Quota // nil: every request is admitted
 	Tape         *Tape  // nil: not taped
@@ -70,7 +71,6 @@ type FrontEnd struct {
 type slot struct {
 	req     uint64
 	ref     policies.Ref // of the last attempt
-	sent    time.Duration
 	service uint16
 	tries   uint8 // attempts sent
 	out     uint8 // attempts not ended
@@ -104,7 +104,7 @@ type try struct {
 // New makes a front end. It panics when a service's balancer needs what the host
 // does not give; hosts check that before.
 func New(c Config) *FrontEnd {
-	f := &FrontEnd{index: c.Index, cfg: c, tape: c.Tape}
+	f := &FrontEnd{index: c.Index, cfg: c, tape: c.Tape, slots: make([]slot, 0, max(c.Room, 0))}
 	f.services = make([]instance, len(c.Services))
 	for i := range c.Services {
 		if c.Services[i].Balancer != nil {
@@ -396,7 +396,7 @@ func (f *FrontEnd) alloc(r *policies.Request, in *instance) uint32 {
 		f.slots = append(f.slots, slot{})
 	}
 	s := &f.slots[i]
-	s.req, s.ref, s.sent, s.service, s.flags = r.ID, policies.Ref{}, 0, in.index, flagOpen
+	s.req, s.ref, s.service, s.flags = r.ID, policies.Ref{}, in.index, flagOpen
 	s.tries, s.out, s.won, s.gone, s.next = 0, 0, 0, 0, 0
 	f.open++
 	if in.track {
@@ -440,7 +440,7 @@ func (f *FrontEnd) send(i uint32, in *instance, ref policies.Ref) {
 		f.bug(in, s.req, fmt.Sprintf("chose replica %d.%d, which is not a member", ref.ID, ref.Inc))
 	}
 	n := s.tries
-	s.ref, s.sent = ref, f.now
+	s.ref = ref
 	s.tries++
 	s.out++
 	in.book.Sent(ref)
@@ -462,14 +462,11 @@ func (f *FrontEnd) target(i uint32, n uint8) policies.Ref {
 	return f.cold[i].tries[n].ref
 }
 
+// attempt is attempt n of the request in slot i, which is tracked: whoever is told of
+// attempts has it tracked.
 func (f *FrontEnd) attempt(i uint32, n uint8) balance.Attempt {
-	s := &f.slots[i]
-	a := balance.Attempt{Req: s.req, Ref: s.ref, Elapsed: f.now - s.sent, N: n}
-	if s.tries > 1 {
-		t := &f.cold[i].tries[n]
-		a.Ref, a.Elapsed = t.ref, f.now-t.sent
-	}
-	return a
+	t := &f.cold[i].tries[n]
+	return balance.Attempt{Req: f.slots[i].req, Ref: t.ref, Elapsed: f.now - t.sent, N: n}
 }
 
 // close ends a request with one outcome, OK if any attempt answered.
