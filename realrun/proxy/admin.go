@@ -156,8 +156,9 @@ func (p *Proxy) frontMetrics(t text) {
 	var sent [6]uint64
 	known := make([]int, len(p.services))
 	outs := make([]map[uint32]int, len(p.services))
+	ages := make([]map[uint32]time.Duration, len(p.services)) // of the newest report of each replica
 	for i := range outs {
-		outs[i] = map[uint32]int{}
+		outs[i], ages[i] = map[uint32]int{}, map[uint32]time.Duration{}
 	}
 	for k, f := range p.fronts {
 		inside += f.inside.Load()
@@ -174,6 +175,7 @@ func (p *Proxy) frontMetrics(t text) {
 			for r, n := range f.outs[i] { // a sum: no order
 				outs[i][r.ID] += n
 			}
+			f.ages(i, ages[i])
 		}
 		if f.tape != nil {
 			tape += int64(max(len(f.taped), len(f.tape.Bytes())))
@@ -188,6 +190,14 @@ func (p *Proxy) frontMetrics(t text) {
 	for i, s := range p.services {
 		for _, m := range (*p.known.Load())[i] {
 			t.row("taillab_outstanding", float64(outs[i][m.id]), "service", s.name, "target", m.target.URL)
+		}
+	}
+	t.head("taillab_report_age_seconds", "gauge", "age of the newest load report that a front end has of a target; none where nothing was told")
+	for i, s := range p.services {
+		for _, m := range (*p.known.Load())[i] {
+			if age, told := ages[i][m.id]; told {
+				t.row("taillab_report_age_seconds", age.Seconds(), "service", s.name, "target", m.target.URL)
+			}
 		}
 	}
 	t.head("taillab_members", "gauge", "targets: listed, and known to front end 0 (draining ones included)")
@@ -210,6 +220,20 @@ func (p *Proxy) frontMetrics(t text) {
 	t.row("taillab_messages_total", float64(p.stats.lost.Load()), "kind", "lost")
 	t.head("taillab_tape_bytes", "gauge", "the tape so far")
 	t.row("taillab_tape_bytes", float64(tape))
+}
+
+// ages notes how old the load reports are that the front end has of a service; the
+// newest of all front ends stays. f.mu is held.
+func (f *front) ages(service int, newest map[uint32]time.Duration) {
+	fleet := f.fe.Fleet(service)
+	for i := range fleet.Len() {
+		if _, at, told := fleet.Heard(i); told {
+			id, age := fleet.Ref(i).ID, max(0, f.p.now()-at)
+			if old, known := newest[id]; !known || age < old {
+				newest[id] = age
+			}
+		}
+	}
 }
 
 // Minute is what ended in the last minute, or less at the start.

@@ -49,6 +49,7 @@ func TestAdmin(t *testing.T) {
 		require.Contains(t, page+"\n", row+"\n")
 	}
 	require.Regexp(t, `taillab_tape_bytes [1-9]\d+\n`, page)
+	require.NotContains(t, page, "taillab_report_age_seconds{", "nothing was told")
 	require.Equal(t, 33, strings.Count(page, "\ntaillab_tenant_requests_total{"))
 	form := regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z]+="([^"\\]|\\.)*",?)+\})? [-+.e\d]+)$`)
 	for _, line := range strings.Split(page, "\n") {
@@ -198,7 +199,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 			}
 		}()
 	}
-	for i := range 300 {
+	for i := range 1_000 {
 		require.NoError(t, r.reload(setup{targets: urls[i%2 : 2+i%2]}))
 	}
 	close(stop)
@@ -335,4 +336,20 @@ func TestStatuses(t *testing.T) {
 		require.Equal(t, o.String(), class(t, w.Body.String()))
 		require.Equal(t, o == policies.Rejected || o == policies.Shed || o == policies.QueueFull, w.Header().Get("Retry-After") == "1", o)
 	}
+}
+
+// How old what a target told of its load is can be seen, for targets that told.
+func TestReportAge(t *testing.T) {
+	t.Parallel()
+	tells := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(wire.HeaderLoad, "TEXT named_metrics.rif=3, named_metrics.slots=4")
+		ok(w, r)
+	})
+	r := start(t, setup{targets: []string{tells, backend(t, ok)}, policy: "round-robin", scenario: "frontends: {count: 2}"})
+	for range 8 {
+		r.ask(http.MethodGet, "/x", "")
+	}
+	_, page := r.adminPage("/metrics")
+	require.Regexp(t, regexp.QuoteMeta(`taillab_report_age_seconds{service="main",target="`+tells+`"} `)+`[-+.e\d]+\n`, page)
+	require.Equal(t, 1, strings.Count(page, "\ntaillab_report_age_seconds{"))
 }
