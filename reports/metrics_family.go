@@ -2,7 +2,7 @@ package reports
 
 import "strings"
 
-// familyMetrics lists what policy families report beside the fields of every
+// familyMetrics lists what policy families, and faults, report beside the fields of every
 // summary, one entry each. An entry is all that a new metric needs to be known to
 // gates, `list metrics` and `explain`; the host puts its value under the same JSON
 // name into End.Metrics.
@@ -10,27 +10,27 @@ func familyMetrics() []MetricInfo {
 	return []MetricInfo{
 		FamilyMetric("quota", "admitted_of_ideal", HigherBetter, "units admitted, over what a limiter without delay would admit: min(offered, rate·time + burst)").titled("of ideal"),
 		FamilyMetric("quota", "worst_second_rps", LowerBetter, "most units that a group admitted in one second, the first two seconds left out").titled("worst second"),
-		FamilyMetric("quota", "over_admission", LowerBetter, "admitted beyond the limit, as a share of it").titled("over"),
-		FamilyMetric("quota", "quota_utilization", HigherBetter, "share of the limit that was used").titled("of limit"),
+		FamilyMetric("quota", "p99_decision_ms", LowerBetter, "99th percentile of the time to a decision").titled("P99 decision"),
+		FamilyMetric("quota", "shard_ops_rps", LowerBetter, "asks that the shards of the store served per second, all shards together").titled("shard ops"),
+		FamilyMetric("quota", "over_admission", LowerBetter, "admitted beyond the limit, as a share of it"),
+		FamilyMetric("quota", "quota_utilization", HigherBetter, "share of the limit that was used"),
 		FamilyMetric("quota", "jain", HigherBetter, "Jain index of admitted over min(demand, fair share)").titled("Jain"),
 		FamilyMetric("quota", "denied", LowerBetter, "denials per request"),
 		FamilyMetric("quota", "asked_again", LowerBetter, "further decisions per request, after a denial"),
 		FamilyMetric("quota", "p50_decision_ms", LowerBetter, "median time to a decision"),
-		FamilyMetric("quota", "p99_decision_ms", LowerBetter, "99th percentile of the time to a decision").titled("P99 decision"),
 		FamilyMetric("quota", "p999_decision_ms", LowerBetter, "99.9th percentile of the time to a decision"),
 		FamilyMetric("quota", "p50_reclaim_ms", LowerBetter, "of tenants that want no more than their fair share: median time from a denial to the next unit"),
 		FamilyMetric("quota", "p99_reclaim_ms", LowerBetter, "of such tenants: 99th percentile of the time from a denial to the next unit"),
 		FamilyMetric("quota", "settled_of_charged", NoBetter, "units used, over units charged"),
 		FamilyMetric("quota", "debt", LowerBetter, "units used beyond the charge of their request, over units charged"),
-		FamilyMetric("quota", "shard_ops_rps", LowerBetter, "asks that the shards of the store served per second, all shards together").titled("shard ops"),
 		FamilyMetric("quota", "shard_skew", LowerBetter, "asks of the busiest shard, over the mean"),
 		FamilyMetric("quota", "fallback_share", LowerBetter, "share of the decisions that were made without the store, because it did not answer"),
-		FamilyMetric("quota", "exposed", LowerBetter, "rolling_update: largest share of the front ends that took requests with a bad build").titled("exposed"),
-		FamilyMetric("quota", "exposed_requests", LowerBetter, "rolling_update: share of the requests that met a bad build"),
-		FamilyMetric("quota", "update_steps", NoBetter, "rolling_update: batches that were begun"),
-		FamilyMetric("quota", "frontends_up", HigherBetter, "least share of the front ends in service"),
-		FamilyMetric("quota", "stalled_requests", LowerBetter, "lock_stall: share of the requests that waited for a stall").titled("stalled"),
-		FamilyMetric("quota", "evictions", LowerBetter, "lock_stall: front ends taken out of service by their readiness check").titled("evicted"),
+		FamilyMetric("faults", "exposed", LowerBetter, "rolling_update: largest share of the front ends that took requests with a bad build").titled("exposed"),
+		FamilyMetric("faults", "exposed_requests", LowerBetter, "rolling_update: share of the requests that met a bad build"),
+		FamilyMetric("faults", "update_steps", NoBetter, "rolling_update: batches that were begun"),
+		FamilyMetric("faults", "frontends_up", HigherBetter, "rolling_update, lock_stall: least share of the front ends in service"),
+		FamilyMetric("faults", "stalled_requests", LowerBetter, "lock_stall: share of the requests that waited for a stall").titled("stalled"),
+		FamilyMetric("faults", "evictions", LowerBetter, "lock_stall: front ends taken out of service by their readiness check").titled("evicted"),
 		FamilyMetric("autoscale", "detection_s", LowerBetter, "from the first rise of the load until more replicas are wanted; 0 = enough were").titled("detection"),
 		FamilyMetric("autoscale", "capacity_s", LowerBetter, "from the first rise of the load until enough replicas for it are ready").titled("capacity"),
 		FamilyMetric("autoscale", "slo_miss_s", LowerBetter, "seconds whose P99 missed the SLO, by arrivals; a failed request misses it").titled("SLO missed"),

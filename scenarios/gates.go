@@ -120,7 +120,15 @@ func (l *loader) checkStreams(n *node, path string, m reports.GateMetric, d *dra
 // one the gate could never be judged.
 func (l *loader) checkFamily(n *node, path string, m reports.GateMetric, d *draft) {
 	info, _ := reports.FindMetric(m.Name, l.opt.Metrics...)
-	if info.Family == "" || len(d.services) == 0 || slices.ContainsFunc(placesOf(d.services), func(p place) bool { return p.family == info.Family }) {
+	switch {
+	case info.Family == "" || len(d.services) == 0:
+		return
+	case info.Family == "faults":
+		if !slices.ContainsFunc(d.setup.Faults, func(f Fault) bool { return f.Update != nil || f.Lock != nil }) {
+			l.gateProblem(n, path, m.At, "add a fault of kind "+FaultRolling+" or "+FaultLock, "there is no "+m.Name+": no fault reports it")
+		}
+		return
+	case slices.ContainsFunc(placesOf(d.services), func(p place) bool { return p.family == info.Family }):
 		return
 	}
 	l.gateProblem(n, path, m.At, "add policies."+info.Family, "there is no "+m.Name+": no policy of the family "+info.Family+" is configured")

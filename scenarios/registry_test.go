@@ -40,7 +40,7 @@ func TestChildKeys(t *testing.T) {
 	valid, _ = childKeys("policies")
 	require.Equal(t, strings.Fields("balance autoscale quota share graph schedule"), valid)
 	valid, _ = childKeys("faults")
-	require.Equal(t, strings.Fields("at every for target kind factor code share delay"), valid)
+	require.Equal(t, strings.Fields("at every for target kind factor code share delay batch gap detect build readiness restart ready_timeout above hold cure"), valid)
 	valid, _ = childKeys("measure.slo")
 	require.Equal(t, strings.Fields("latency ttft tpot"), valid)
 }
@@ -61,7 +61,7 @@ func TestKeysAreRead(t *testing.T) {
 		_, problems, _ := load(t, good, path+"=no-such-value")
 		require.True(t, slices.ContainsFunc(problems, func(p Problem) bool { return strings.HasPrefix(p.Path, path) }), "%s: %v", path, problems)
 	}
-	for _, key := range strings.Fields("at every for target kind factor code share delay") {
+	for _, key := range strings.Fields("at every for target kind factor code share delay batch gap detect build readiness restart ready_timeout above hold cure") {
 		text := with("faults: [{at: 1s, target: {replica: 1}, kind: slow, factor: 2}]")
 		_, problems, _ := load(t, text, "faults[0]."+key+"=no-such-value")
 		require.NotEmpty(t, problems, key)
