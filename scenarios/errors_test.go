@@ -181,6 +181,8 @@ func errorCases() []errorCase {
 		{name: "quota-groups-counted", text: with("quota: {group_limit: {rate: 600/s}, groups: {n: 5}}", "policies: {quota: central}", "workload: {input: 512, output: 100, tenants: {n: 3}}")},
 		{name: "quota-tokens", text: with("quota: {group_limit: {rate: 600/s}, cost: input}", "policies: {quota: token}", "workload: {output: 100}")},
 		{name: "quota-unbounded", text: with("quota: {group_limit: {rate: 600/s}, cost: input+max_tokens}", "policies: {quota: token}", "workload: {input: 512, output: {lognormal: {mean: 100, cv: 1}}}")},
+		{name: "quota-behind", text: with("quota: {group_limit: {rate: 600/s}}", "policies: {quota: central, balance: [p2c, central-queue]}")},
+		{name: "faults-operations", text: with("faults: [{at: 1s, target: {frontend: all}, kind: rolling_update, batch: 3, detect: 2, gap: 1s, build: ugly, above: 0.5}, {at: 1s, for: 2s, target: {replica: 0}, kind: lock_stall}, {every: 1m, target: {frontend: 0}, kind: lock_stall, above: 0, hold: 2s, cure: hope}, {at: 0s, target: {replica: 0}, kind: crash, batch: 1}]")},
 		{name: "quota-stall", text: with("quota: {group_limit: {rate: 600/s}, on_denied: hop, store: {loss: 1%, stall: {for: 1s}, live: valkey}}", "policies: {quota: central}")},
 
 		// Fleets that change their size.

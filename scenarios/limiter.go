@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"taillab/policies"
+	"taillab/policies/balance"
 	"taillab/policies/quota"
 	"taillab/policies/share"
 	"taillab/reports"
@@ -87,6 +88,22 @@ func (l *loader) fit(q *quotaDraft, d *draft) {
 		}
 	}
 	d.setup.shardWarning()
+	l.behind(d)
+}
+
+// behind refuses limiters before a policy that is shared by all front ends: requests
+// reach it without passing through one.
+func (l *loader) behind(d *draft) {
+	for _, s := range d.services {
+		for _, p := range s.balance {
+			if p.Make == nil || p.n == nil {
+				continue
+			}
+			if _, shared := balance.Inside[balance.Shared](p.Make()); shared {
+				l.ps.at(p.n, p.path, "use another balancer", "%s stands behind all front ends: a quota is kept in each of them, and would never be asked", p.Type)
+			}
+		}
+	}
 }
 
 func (l *loader) fitOne(p policyDraft, s quota.Setting, d *draft) {

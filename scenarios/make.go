@@ -12,11 +12,30 @@ import (
 // gives them, written as a JSON object; none or null keeps the defaults. A tape
 // holds its policies this way. The problems' lines and columns count in params.
 func MakeBalancer(c policies.Catalog, name string, params json.RawMessage) (Policy, []Problem) {
+	p, problems := remake(c, "balance", name, params)
+	return p.Policy, problems
+}
+
+// MakeLimiter configures a limiter and its divider likewise.
+func MakeLimiter(c policies.Catalog, name string, params json.RawMessage, divider string, dividerParams json.RawMessage) (Limiter, []Problem) {
+	var out Limiter
+	p, problems := remake(c, "quota", name, params)
+	d, more := remake(c, "share", divider, dividerParams)
+	if problems = append(problems, more...); len(problems) > 0 {
+		return out, problems
+	}
+	out.limit(p, Problem{})
+	out.divide(d)
+	return out, nil
+}
+
+// remake configures a policy from its parameters.
+func remake(c policies.Catalog, family, name string, params json.RawMessage) (policyDraft, []Problem) {
 	src := Source{Name: name}
 	given := map[string]json.RawMessage{}
 	if len(bytes.TrimSpace(params)) > 0 {
 		if err := json.Unmarshal(params, &given); err != nil {
-			return Policy{}, []Problem{{File: name, Message: fmt.Sprintf("the parameters of %s are no JSON object: %v", name, err)}}
+			return policyDraft{}, []Problem{{File: name, Message: fmt.Sprintf("the parameters of %s are no JSON object: %v", name, err)}}
 		}
 	}
 	for k, v := range given {
@@ -26,21 +45,21 @@ func MakeBalancer(c policies.Catalog, name string, params json.RawMessage) (Poli
 	}
 	quoted, err := json.Marshal(name)
 	if err != nil {
-		return Policy{}, []Problem{{File: name, Message: err.Error()}}
+		return policyDraft{}, []Problem{{File: name, Message: err.Error()}}
 	}
 	given["name"] = quoted
 	data, err := json.Marshal(given)
 	if err != nil {
-		return Policy{}, []Problem{{File: name, Message: err.Error()}}
+		return policyDraft{}, []Problem{{File: name, Message: err.Error()}}
 	}
 	src.Data = data
 	var ps problemList
 	var out policyDraft
 	if root := parse(newText(src), data, &ps); root != nil { // JSON is YAML
-		out, _ = (&decoder{&ps}).policy(root, "", "balance", catalog{c})
+		out, _ = (&decoder{&ps}).policy(root, "", family, catalog{c})
 	}
 	if len(ps.list) > 0 {
-		return Policy{}, ps.sorted()
+		return policyDraft{}, ps.sorted()
 	}
-	return out.Policy, nil
+	return out, nil
 }

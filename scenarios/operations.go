@@ -56,6 +56,10 @@ func (d *decoder) operations(b block, f *Fault) {
 			d.ps.at(n.key, b.at(k), "remove it", "the fault %s takes no %s", f.Kind, k)
 		}
 	}
+	if f.Kind == FaultRolling || f.Kind == FaultLock {
+		f.place = b.n.place()
+		f.place.Path = b.path
+	}
 	switch f.Kind {
 	case FaultRolling:
 		f.Update = d.update(b, len(f.Fronts))
@@ -80,7 +84,7 @@ func (d *decoder) update(b block, fronts int) *Update {
 	u := &Update{Batch: 1, Gap: time.Minute, Detect: 0.5, Build: BuildBad, Readiness: true, Restart: 5 * time.Second, ReadyTimeout: 30 * time.Second}
 	b.integer("batch", &u.Batch, 1, unbounded)
 	if n := b.get("batch"); n != nil && fronts > 0 && u.Batch > fronts {
-		d.ps.at(n, b.at("batch"), "", "%s is %d: there are %d front ends to update", b.at("batch"), u.Batch, fronts)
+		d.ps.at(n, b.at("batch"), "", "%s is %d: above the number of front ends to update, %d", b.at("batch"), u.Batch, fronts)
 	}
 	b.duration("gap", &u.Gap, 0, 0, true)
 	b.share("detect", &u.Detect, span{lo: 0, hi: 1})

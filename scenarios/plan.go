@@ -172,6 +172,8 @@ type Fault struct {
 	Delay    time.Duration
 	Update   *Update // FaultRolling
 	Lock     *Lock   // FaultLock
+
+	place Problem // where an operation stands: a problem to be, without message
 }
 
 // Measure says what is measured.

@@ -261,6 +261,13 @@ func CheckLive(p *Plan, t *Targets) []Problem {
 			q.Message, q.Hint = "measure.warmup is auto: that takes a pilot, which a live run has not", "--set measure.warmup=10% for the live run, or a duration"
 			list.add(q)
 		}
+		for _, f := range c.Setup.Faults {
+			if f.Update != nil || f.Lock != nil {
+				q := f.place
+				q.Message = "a " + f.Kind + " is simulated only: a live run has one process for all front ends; leave it out"
+				list.add(q)
+			}
+		}
 		frontends := c.Setup.FrontEnds.Count
 		for i, b := range c.Balancers {
 			if msg := refusedLive(b, frontends); msg != "" {

@@ -27,7 +27,11 @@ func (c *replayCmd) run(s *session) int {
 	if err != nil {
 		return s.fail(exitUsage, "", "%s: %v", c.Tape, err)
 	}
-	f, err := t.Replay(makers, c.Policy != "")
+	limit, err := limiterOf(s, t)
+	if err != nil {
+		return s.fail(exitUsage, "", "%s: %v", c.Tape, err)
+	}
+	f, err := t.Replay(makers, limit, c.Policy != "")
 	if err != nil {
 		return s.fail(exitBroken, "the tape is damaged, or it was recorded by a policy that works differently by now", "%s: %v", c.Tape, err)
 	}
@@ -79,6 +83,24 @@ func (c *replayCmd) makers(s *session, t *tape.Tape) ([]tape.Maker, error) {
 		out = append(out, tape.Maker(p.Make))
 	}
 	return out, nil
+}
+
+// limiterOf gives the maker of the taped limiter, nil where there was none.
+func limiterOf(s *session, t *tape.Tape) (tape.Limit, error) {
+	q := t.Quota
+	if q == nil {
+		return nil, nil
+	}
+	for _, x := range []struct{ family, name string }{{"quota", q.Type}, {"share", q.Share}} {
+		if _, ok := s.catalog.Find(x.family, x.name); !ok {
+			return nil, fmt.Errorf("there is no policies.%s called %q (%s)", x.family, x.name, scenarios.Suggest(x.name, s.catalog.Names(x.family), "taillab list policies"))
+		}
+	}
+	x, problems := scenarios.MakeLimiter(s.catalog, q.Type, q.Params, q.Share, q.ShareParams)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("the limiter %s cannot be made: %s", q.Type, problems[0].Message)
+	}
+	return x.Make, nil
 }
 
 // fits refuses to try a policy that needs what the tape does not hold.

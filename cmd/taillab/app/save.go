@@ -135,18 +135,28 @@ func (j *job) tapeOf(r *runner.Run) tape.Header {
 		Family: c.Family, Load: c.Load, Seed: r.Rep + 1, RunSeed: r.Seed, FrontEnds: c.Setup.FrontEnds.Count}
 	for i := range c.Setup.Services {
 		svc := &c.Setup.Services[i]
-		params, err := json.Marshal(c.Balancers[i].Params)
-		if err != nil { // parameters are plain values
-			params = []byte("{}")
-		}
 		t := j.members(svc)
-		h.Services = append(h.Services, tape.Service{Name: svc.Name, Type: c.Balancers[i].Type, Params: params, Replicas: t.N,
+		h.Services = append(h.Services, tape.Service{Name: svc.Name, Type: c.Balancers[i].Type, Params: paramsOf(c.Balancers[i].Params), Replicas: t.N,
 			Weights: t.Weights, Slots: t.Slots, Labels: t.Labels, Detect: svc.Discovery.Detect, Period: svc.Discovery.Period})
+	}
+	if x := &c.Limiter; x.Make != nil {
+		q := c.Setup.Quota
+		h.Quota = &tape.Quota{Type: x.Type, Params: paramsOf(x.Params), Share: x.Share, ShareParams: paramsOf(x.ShareParams),
+			Groups: q.Groups, Loss: q.OnLoss, Cost: q.Cost, OnDenied: q.OnDenied}
 	}
 	for _, s := range r.Tapes {
 		h.Streams = append(h.Streams, tape.Stream{Name: s.Stream, Data: s.Data})
 	}
 	return h
+}
+
+// paramsOf writes parameters as JSON; they are plain values.
+func paramsOf(params map[string]any) json.RawMessage {
+	data, err := json.Marshal(params)
+	if err != nil {
+		return []byte("{}")
+	}
+	return data
 }
 
 // openFile shows a file in the user's browser.

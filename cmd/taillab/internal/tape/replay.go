@@ -9,10 +9,14 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/policies/quota"
 )
 
 // Maker gives a fresh balancer of one service.
 type Maker func() balance.Balancer
+
+// Limit gives a fresh limiter, as the front ends of the tape had.
+type Limit func() quota.Limiter
 
 // Finding is what the replay of a tape gave.
 type Finding struct {
@@ -24,11 +28,12 @@ type Finding struct {
 	Truncated []string // streams that end inside a record
 }
 
-// Replay feeds the streams to fresh instances: makers hold one per service. With
+// Replay feeds the streams to fresh instances: makers hold one per service, limit is
+// nil where the tape has no quota. With
 // free set the replay goes on after a difference, because another policy is
 // being tried. An error names the stream that is no tape of such an instance.
-func (t *Tape) Replay(makers []Maker, free bool) (Finding, error) {
-	p := rebuild{t: t, makers: makers, free: free, dice: map[string]*chance.Dice{}}
+func (t *Tape) Replay(makers []Maker, limit Limit, free bool) (Finding, error) {
+	p := rebuild{t: t, makers: makers, limit: limit, free: free, dice: map[string]*chance.Dice{}}
 	if err := p.inspect(); err != nil {
 		return Finding{}, err
 	}
@@ -67,6 +72,7 @@ func (t *Tape) Replay(makers []Maker, free bool) (Finding, error) {
 type rebuild struct {
 	t      *Tape
 	makers []Maker
+	limit  Limit
 	free   bool
 	shared []bool // by service
 	oracle []bool
@@ -76,6 +82,9 @@ type rebuild struct {
 
 // inspect looks at a throw-away instance of each policy.
 func (p *rebuild) inspect() error {
+	if (p.limit == nil) != (p.t.Quota == nil) {
+		return fmt.Errorf("a limiter is given where the tape has none, or the other way round")
+	}
 	if len(p.makers) != len(p.t.Services) {
 		return fmt.Errorf("%d policies for the %d services of the tape", len(p.makers), len(p.t.Services))
 	}
@@ -147,6 +156,11 @@ func (p *rebuild) frontEnd(k int) (*flow.Replayed, error) {
 		}
 		cfg.Services = append(cfg.Services, svc)
 	}
+	if q := p.t.Quota; q != nil && !behind {
+		serves = true
+		cfg.Quota = &flow.Quota{Limiter: p.limit(), Dice: p.stream(k, fmt.Sprintf("quota/%d", k)), Groups: q.Groups,
+			Loss: q.Loss, Cost: q.Cost, OnDenied: q.OnDenied}
+	}
 	if !serves && p.free {
 		return nil, nil
 	}
@@ -176,7 +190,11 @@ func (p *rebuild) tapedShared() bool {
 
 // die is the stream of one policy at place k, which its next generation goes on with.
 func (p *rebuild) die(k int, service string, index int) *chance.Dice {
-	name := fmt.Sprintf("balance/%s/%d", service, index)
+	return p.stream(k, fmt.Sprintf("balance/%s/%d", service, index))
+}
+
+// stream is the stream of that name at place k, likewise.
+func (p *rebuild) stream(k int, name string) *chance.Dice {
 	at := strconv.Itoa(k) + " " + name
 	if p.dice[at] == nil {
 		p.dice[at] = chance.NewDice(p.t.RunSeed, name)

@@ -19,6 +19,9 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"taillab/policies/flow"
+	"taillab/policies/quota"
 )
 
 // magic opens every tape; the number is the version of the format.
@@ -43,6 +46,7 @@ type Header struct {
 	RunSeed      uint64    `json:"run_seed,string"` // what its streams of chance derive from
 	FrontEnds    int       `json:"front_ends"`
 	Services     []Service `json:"services"`
+	Quota        *Quota    `json:"quota,omitempty"` // none: requests are not limited
 	Streams      []Stream  `json:"streams"`
 }
 
@@ -57,6 +61,18 @@ type Service struct {
 	Labels   []map[string]string `json:"labels,omitempty"`
 	Detect   string              `json:"detect"` // as in the scenario
 	Period   time.Duration       `json:"period_ns"`
+}
+
+// Quota is the quota stage of every front end.
+type Quota struct {
+	Type        string          `json:"limiter_type"` // catalogue name
+	Params      json.RawMessage `json:"params"`
+	Share       string          `json:"share_type"`
+	ShareParams json.RawMessage `json:"share_params"`
+	Groups      []quota.Group   `json:"groups"`
+	Loss        quota.LossMode  `json:"on_store_loss"`
+	Cost        flow.Cost       `json:"cost"`
+	OnDenied    flow.OnDenied   `json:"on_denied"`
 }
 
 // Stream is one taped instance: `frontend/K.GEN` or `replicas/SERVICE`.

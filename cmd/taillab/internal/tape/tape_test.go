@@ -63,7 +63,7 @@ func TestRoundTrip(t *testing.T) {
 	require.Equal(t, h.Services, got.Services)
 	require.Equal(t, h.Streams[0].Data, got.Streams[0].Data)
 
-	f, err := got.Replay([]tape.Maker{p2c}, false)
+	f, err := got.Replay([]tape.Maker{p2c}, nil, false)
 	require.NoError(t, err)
 	require.Nil(t, f.First)
 	require.Equal(t, uint64(401), f.Calls, "start, 200 arrivals, 200 answers")
@@ -78,7 +78,7 @@ func TestDifferencesAreFound(t *testing.T) {
 		require.NoError(t, err)
 		return got
 	}
-	f, err := read(record(t, 50)).Replay([]tape.Maker{random}, false)
+	f, err := read(record(t, 50)).Replay([]tape.Maker{random}, nil, false)
 	require.NoError(t, err)
 	require.NotNil(t, f.First)
 	require.Equal(t, "frontend/0.1", f.Stream)
@@ -86,11 +86,11 @@ func TestDifferencesAreFound(t *testing.T) {
 
 	other := record(t, 50)
 	other.RunSeed++
-	f, err = read(other).Replay([]tape.Maker{p2c}, false)
+	f, err = read(other).Replay([]tape.Maker{p2c}, nil, false)
 	require.NoError(t, err)
 	require.NotNil(t, f.First)
 
-	f, err = read(record(t, 50)).Replay([]tape.Maker{random}, true)
+	f, err = read(record(t, 50)).Replay([]tape.Maker{random}, nil, true)
 	require.NoError(t, err)
 	require.Equal(t, uint64(50), f.Decisions)
 	require.Positive(t, f.Same, "a quarter is equal by chance: none in 50 has a probability below 1e-6")
@@ -135,7 +135,7 @@ func TestHeaderIsChecked(t *testing.T) {
 		h.Streams[0].Name = name
 		got, err := tape.Read(bytes.NewReader(file(t, h)))
 		require.NoError(t, err)
-		_, err = got.Replay([]tape.Maker{p2c}, false)
+		_, err = got.Replay([]tape.Maker{p2c}, nil, false)
 		require.ErrorContains(t, err, name)
 	}
 }
@@ -151,7 +151,7 @@ func TestCutFiles(t *testing.T) {
 			continue
 		}
 		require.True(t, got.Cut, "cut at %d of %d", n, len(whole))
-		f, err := got.Replay([]tape.Maker{p2c}, false)
+		f, err := got.Replay([]tape.Maker{p2c}, nil, false)
 		require.NoError(t, err)
 		require.Nil(t, f.First)
 		replayed++
@@ -195,7 +195,7 @@ func FuzzRead(f *testing.F) {
 			return // makes columns of that length, which is slow, not wrong
 		}
 		for _, free := range []bool{false, true} {
-			_, _ = got.Replay(makers, free) // an error or not: it must return
+			_, _ = got.Replay(makers, nil, free) // an error or not: it must return
 		}
 	})
 }
@@ -217,6 +217,6 @@ func FuzzReplay(f *testing.F) {
 		h := record(t, 0)
 		h.Streams[0].Data = stream
 		got := &tape.Tape{Header: h}
-		_, _ = got.Replay([]tape.Maker{p2c}, free) // an error or not: it must return
+		_, _ = got.Replay([]tape.Maker{p2c}, nil, free) // an error or not: it must return
 	})
 }
