@@ -12,7 +12,7 @@ import (
 //	⌈ Σ over classes (waiting/drain + λ) · s / ρ ⌉
 //
 // where λ is the rate of arrivals and s the GPU time of a request, both as exponential
-// averages. It goes up at once, and down to the most it wanted within the last
+// averages; less than one arrival in DownWindow is none. It goes up at once, and down to the most it wanted within the last
 // DownWindow. What it wants is a total: replicas that are starting count.
 type Backlog struct {
 	Drain      time.Duration `yaml:"drain" about:"time to work the backlog off" above:"0s"`
@@ -106,7 +106,10 @@ func (b *Backlog) want(m *Metrics) (int, bool) {
 	for i := range m.Backlog {
 		c := &m.Backlog[i]
 		f := b.class(c.Class)
-		rate := float64(c.Waiting)/b.Drain.Seconds() + f.lambda
+		rate := float64(c.Waiting) / b.Drain.Seconds()
+		if f.lambda*b.DownWindow.Seconds() >= 1 || b.DownWindow == 0 {
+			rate += f.lambda
+		}
 		sum += float64(rate * f.seconds)
 		known = known && (f.seconds > 0 || rate == 0)
 	}

@@ -58,6 +58,24 @@ func TestBacklog(t *testing.T) {
 	require.Equal(t, Decision{Count: 1, Next: 3 * time.Second}, b.Desire(&policies.Env{Now: 313 * time.Second}, m))
 }
 
+// TestBacklogForgets: the average of arrivals never reaches 0, but a service that was
+// left alone goes to zero.
+func TestBacklogForgets(t *testing.T) {
+	t.Parallel()
+	b := &Backlog{Drain: time.Minute, Rho: 0.8, HalfLife: time.Minute, DownWindow: 5 * time.Minute, Period: 5 * time.Second}
+	m := &Metrics{Spec: 1, Max: 100}
+	env := &policies.Env{}
+	b.Desire(env, m)
+	m.Backlog = []ClassBacklog{{Arrivals: 10, Done: 10, GPUTime: time.Second}}
+	for m.Spec > 0 {
+		env.Now += b.Period
+		require.Less(t, env.Now, time.Hour)
+		m.Spec = b.Desire(env, m).Count
+		m.Backlog = []ClassBacklog{{}}
+	}
+	require.InDelta(t, (14 * time.Minute).Seconds(), env.Now.Seconds(), 60, "2/s is 1 in 5 min after 9.2 half-lives, then the window")
+}
+
 // TestBacklogAverages: after one half life the average has gone half the way.
 func TestBacklogAverages(t *testing.T) {
 	t.Parallel()
