@@ -335,7 +335,7 @@ func TestCheckLive(t *testing.T) {
 			`s.yaml:5:11 reporter reporter inferred needs one front end, the scenario has 4: use agent or replica`,
 		}},
 		{"operations", rated("faults: [{at: 1s, target: {frontend: 0}, kind: crash}, {at: 1s, target: {frontend: all}, kind: rolling_update}]"), []string{
-			`s.yaml:5:59 faults[1] a rolling_update is simulated only: a live run has one process for all front ends; leave it out`,
+			`s.yaml:6:56 faults[1] a rolling_update is simulated only: a live run has one process for all front ends; leave it out`,
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -17,7 +17,7 @@ type family struct {
 func (v view) families() []family {
 	var out []family
 	for _, m := range reports.Metrics() {
-		if m.Family == "" || m.Title == "" || !v.any(func(c reports.Cell) bool { x := c.Metrics[m.JSON]; return x != nil && *x != 0 }) {
+		if m.Family == "" || m.Title == "" || !v.any(func(c reports.Cell) bool { x, _ := c.Spread(m, v.level()); return x != nil && *x != 0 }) {
 			continue
 		}
 		i := slices.IndexFunc(out, func(f family) bool { return f.name == m.Family })
@@ -33,13 +33,17 @@ func (v view) families() []family {
 	return out
 }
 
+// level is the confidence of intervals.
+func (v view) level() float64 {
+	if c := v.s.Confidence; c > 0 && c < 1 {
+		return c
+	}
+	return 0.95
+}
+
 // spread is the mean of a family's metric over the parts and half its interval.
 func (v view) spread(c reports.Cell, m reports.MetricInfo) string {
-	confidence := v.s.Confidence
-	if confidence <= 0 || confidence >= 1 {
-		confidence = 0.95
-	}
-	mean, ci := c.Spread(m, confidence)
+	mean, ci := c.Spread(m, v.level())
 	if mean == nil {
 		return chart.Missing
 	}
