@@ -140,7 +140,7 @@ func (f *front) end(t *todo) {
 	p := &f.reqs[t.act.Slot]
 	p.open = false
 	if charged, actual := f.fe.Settlement(t.act.Slot); charged > 0 {
-		t.settle = &settlement{f.last, p.req.Group, charged, actual, p.measured}
+		t.settle = &settlement{f.last, p.req.Group, p.req.Tenant, charged, actual, p.measured}
 	}
 	if p.measured { // else it was given up before, or is not measured
 		r := f.record(p, policies.Outcome(t.act.Arg), int(t.act.N))

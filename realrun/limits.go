@@ -186,7 +186,7 @@ func (f *front) decided(a *flow.Action) reports.Decision {
 // settlement is what a closing request was charged and has used.
 type settlement struct {
 	at              time.Duration
-	group           uint32
+	group, tenant   uint32
 	charged, actual float64
 	measured        bool
 }
@@ -194,7 +194,7 @@ type settlement struct {
 func (q *limits) settle(s *settlement) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.meter.Settled(s.at, s.group, s.charged, s.actual, s.measured)
+	q.meter.Settled(s.at, s.group, s.tenant, s.charged, s.actual, s.measured)
 }
 
 // metrics are those of the quota family over a window that ends now; none without a

@@ -46,16 +46,16 @@ type FairShares func(capacity float64, demands, weights []float64) []float64
 // without delay would have.
 type quotaGroup struct {
 	QuotaGroup
-	offered, admitted float64 // units of measured requests
-	ideal             float64 // units in the ideal bucket
-	idealAt           time.Duration
-	start             float64 // units in it when the measured window began
-	second            []spent // what was admitted in the last second, oldest first
-	gone              int
-	inSecond, worst   float64
-	held, heldMax     float64
-	heldTime          float64 // unit·s in the window
-	heldAt            time.Duration
+	admitted        float64 // units of measured requests, as used where they are settled
+	ideal           float64 // units in the ideal bucket
+	idealAt         time.Duration
+	start           float64 // units in it when the measured window began
+	second          []spent // what was admitted in the last second, oldest first
+	gone            int
+	inSecond, worst float64
+	held, heldMax   float64
+	heldTime        float64 // unit·s in the window
+	heldAt          time.Duration
 }
 
 type spent struct {
@@ -64,7 +64,8 @@ type spent struct {
 }
 
 type quotaTenant struct {
-	offered, admitted float64
+	offered, admitted float64       // units of measured requests: as charged, and as used
+	charged, actual   float64       // of those that are settled
 	deniedAt          time.Duration // since when it waits for its first unit; −1: it does not
 	reclaims          *GroupHist
 }
@@ -114,7 +115,6 @@ func (q *QuotaMeter) Decided(d Decision) {
 		q.took.Record(int64(d.Took))
 		if d.First {
 			q.firsts++
-			g.offered += d.Units
 			t.offered += d.Units
 		}
 	}
@@ -173,8 +173,17 @@ func (g *quotaGroup) holds(now time.Duration, units float64) {
 	g.heldAt, g.heldMax = now, max(g.heldMax, g.held)
 }
 
+// wants is what a tenant offered, in units as they are used: requests that were denied
+// count like those that were settled.
+func (t *quotaTenant) wants() float64 {
+	if t.charged == 0 {
+		return t.offered
+	}
+	return t.offered * t.actual / t.charged
+}
+
 // Settled books what an admitted request has used when it closes.
-func (q *QuotaMeter) Settled(now time.Duration, group uint32, charged, actual float64, measured bool) {
+func (q *QuotaMeter) Settled(now time.Duration, group, tenant uint32, charged, actual float64, measured bool) {
 	if g := &q.groups[group]; g.Units > 0 {
 		g.holds(now, -charged)
 	}
@@ -182,6 +191,11 @@ func (q *QuotaMeter) Settled(now time.Duration, group uint32, charged, actual fl
 		q.charged += charged
 		q.actual += actual
 		q.debt += max(0, actual-charged)
+		t := &q.tenants[tenant]
+		t.charged += charged
+		t.actual += actual
+		t.admitted += actual - charged
+		q.groups[group].admitted += actual - charged
 	}
 }
 
@@ -206,8 +220,11 @@ func (q *QuotaMeter) Metrics(now, window time.Duration) []Metric {
 			over = max(over, g.heldMax/g.Units-1)
 			continue
 		}
-		most := g.Rate*window.Seconds() + g.start
-		ideal += min(g.offered, most)
+		most, offered := g.Rate*window.Seconds()+g.start, 0.0
+		for _, t := range g.Tenants {
+			offered += q.tenants[t].wants()
+		}
+		ideal += min(offered, most)
 		limit += most
 		used += g.admitted
 		room += g.Rate * window.Seconds()
@@ -246,7 +263,7 @@ func (q *QuotaMeter) shares(g *quotaGroup, window time.Duration) []float64 {
 	}
 	demands, weights := make([]float64, len(g.Tenants)), make([]float64, len(g.Tenants))
 	for k, t := range g.Tenants {
-		demands[k], weights[k] = q.tenants[t].offered, 1
+		demands[k], weights[k] = q.tenants[t].wants(), 1
 		if k < len(g.Weights) {
 			weights[k] = g.Weights[k]
 		}
@@ -280,7 +297,7 @@ func (q *QuotaMeter) reclaims(window time.Duration) []Metric {
 	for i := range q.groups {
 		g := &q.groups[i]
 		for k, fair := range q.shares(g, window) {
-			if t := &q.tenants[g.Tenants[k]]; t.reclaims != nil && t.offered <= fair*(1+1e-9) {
+			if t := &q.tenants[g.Tenants[k]]; t.reclaims != nil && t.wants() <= fair*(1+1e-9) {
 				all.Merge(t.reclaims)
 			}
 		}

@@ -111,7 +111,7 @@ func (l *lab) settled(k int, slot uint32, i uint32) {
 	fe := l.fronts[k].fe
 	q.waited, _ = fe.Waited(slot)
 	if charged, actual := fe.Settlement(slot); charged > 0 {
-		q.meter.Settled(l.now(), q.who[i].group, charged, actual, l.reqs[i].measured)
+		q.meter.Settled(l.now(), q.who[i].group, q.who[i].tenant, charged, actual, l.reqs[i].measured)
 	}
 }
 

@@ -10,9 +10,10 @@ import (
 )
 
 // update is a rolling update under way: batches of front ends leave, restart with the
-// new build and, with a readiness gate, come back when they are ready. A bad build is
-// noticed after a batch with some probability, a build that is never ready when its
-// check times out; then every updated front end goes back, newest first.
+// new build and, with a readiness gate, come back when they are ready. A bad build shows
+// itself until the next batch is due, and is then noticed with some probability; a build
+// that is never ready is noticed when its check times out. Then every updated front end
+// goes back, newest first.
 type update struct {
 	cfg     *scenarios.Update
 	fronts  []int
@@ -42,6 +43,7 @@ const (
 	updateStep uint64 = iota << 32
 	updateRestart
 	updateReady
+	updateJudge
 )
 
 // beginUpdate starts the rolling update of fault i.
@@ -64,6 +66,11 @@ func (l *lab) updateEvent(arg uint64) {
 	u := l.ops.updates[uint32(arg)]
 	again := func(d time.Duration, stage uint64) {
 		l.eng.Schedule(At(l.now()+d), l.id.update, stage|uint64(uint32(arg)))
+	}
+	if arg>>32<<32 == updateJudge {
+		u.back = u.cfg.Build != scenarios.BuildGood && l.dice("faults/update") < u.cfg.Detect
+		again(0, updateStep)
+		return
 	}
 	list := u.batch()
 	if len(list) == 0 {
@@ -110,13 +117,8 @@ func (l *lab) joined(u *update, list []int, again func(time.Duration, uint64)) {
 	u.updated += len(list)
 	if u.cfg.Build != scenarios.BuildGood {
 		u.exposed = max(u.exposed, u.updated)
-		if l.dice("faults/update") < u.cfg.Detect {
-			u.back = true
-			again(0, updateStep)
-			return
-		}
 	}
-	again(u.cfg.Gap-u.cfg.Restart, updateStep)
+	again(u.cfg.Gap-u.cfg.Restart, updateJudge)
 }
 
 // leave takes front ends out of service: requests go to others, and those that are open

@@ -18,7 +18,7 @@ func Catalog() policies.Catalog {
 		policies.Of("concurrency", "units held until the request ends, in each front end by itself",
 			func() Limiter { return &Concurrency{Poll: poll} }),
 		policies.Of("central", "asks the counter store for every request",
-			func() Limiter { return &Central{Inner: innerToken, HoldTTL: 30 * time.Second} }),
+			func() Limiter { return &Central{Inner: innerToken, HoldTTL: 30 * time.Second, Poll: poll} }),
 		policies.Of("static", "each of n front ends gets 1/n of the limit",
 			func() Limiter { return &Static{} }),
 		policies.Of("lease", "takes units from the store ahead, a few at a time",

@@ -13,6 +13,7 @@ type Central struct {
 	Inner   string        `yaml:"inner" about:"the counter in the store" enum:"token|gcra|concurrency"`
 	HoldTTL time.Duration `yaml:"hold_ttl" about:"term of a hold that nobody renews" min:"1s" max:"1h"`
 	Renew   time.Duration `yaml:"renew" about:"how often a hold is renewed; 0: a third of hold_ttl" min:"0s" max:"1h"`
+	Poll    time.Duration `yaml:"poll" about:"when a request that was denied a hold may ask again: nothing tells when one ends" above:"0" max:"1h"`
 
 	fallback fallback
 	divider  func() share.Divider
@@ -121,7 +122,9 @@ func (p *Central) granted(env *Env, ev *Event) {
 	case ev.Grant.Never:
 		v.Outcome = Never
 	case ev.Grant.Units == 0:
-		v = Verdict{Denied, ev.Grant.RetryIn}
+		if v = (Verdict{Denied, ev.Grant.RetryIn}); p.Inner == innerConcurrency {
+			v.RetryIn = min(v.RetryIn, p.Poll)
+		}
 	case p.Inner == innerConcurrency:
 		p.held[w.id] = w
 		env.Wake(env.Now+p.term(), w.id)

@@ -34,8 +34,12 @@ func variants(t require.TestingT) []variant {
 	return append(out,
 		variant{"async timer", func() quota.Limiter { return &quota.Async{Sync: 50 * time.Millisecond, Tell: "timer"} }, false},
 		variant{"static units", named(t, "static"), true},
-		variant{"central gcra", func() quota.Limiter { return &quota.Central{Inner: "gcra", HoldTTL: 30 * time.Second} }, false},
-		variant{"central units", func() quota.Limiter { return &quota.Central{Inner: "concurrency", HoldTTL: 30 * time.Second} }, true},
+		variant{"central gcra", func() quota.Limiter {
+			return &quota.Central{Inner: "gcra", HoldTTL: 30 * time.Second, Poll: time.Millisecond}
+		}, false},
+		variant{"central units", func() quota.Limiter {
+			return &quota.Central{Inner: "concurrency", HoldTTL: 30 * time.Second, Poll: time.Millisecond}
+		}, true},
 		variant{"lease returned", func() quota.Limiter { return &quota.Lease{Size: 4, TTL: 50 * time.Millisecond, Return: true} }, false})
 }
 
