@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"taillab/policies/autoscale"
+	"taillab/policies/flow"
 	"taillab/reports"
 )
 
@@ -77,6 +78,15 @@ func (s *Service) Slots() int {
 		return 2 * s.Elastic.Max
 	}
 	return s.Replicas()
+}
+
+// HoldStage is where requests wait while the service has no replica; nil for a fleet of
+// a fixed size.
+func (s *Service) HoldStage() *flow.Hold {
+	if s.Elastic == nil {
+		return nil
+	}
+	return &flow.Hold{Capacity: s.Elastic.Hold.Capacity, Timeout: s.Elastic.Hold.Timeout, Zero: s.Elastic.Min == 0}
 }
 
 // SlotsOf is the number of replica IDs of a group.

@@ -16,6 +16,12 @@ func MakeBalancer(c policies.Catalog, name string, params json.RawMessage) (Poli
 	return p.Policy, problems
 }
 
+// MakeAutoscaler is MakeBalancer for an autoscaler.
+func MakeAutoscaler(c policies.Catalog, name string, params json.RawMessage) (Autoscaler, []Problem) {
+	p, problems := remake(c, "autoscale", name, params)
+	return p.autoscaler(), problems
+}
+
 // MakeLimiter configures a limiter and its divider likewise.
 func MakeLimiter(c policies.Catalog, name string, params json.RawMessage, divider string, dividerParams json.RawMessage) (Limiter, []Problem) {
 	var out Limiter

@@ -120,7 +120,6 @@ func (c *Cell) put(pl place, p policyDraft) {
 		at = p.n.place()
 	}
 	at.Path = p.path
-	fresh := p.fresh
 	switch pl.family {
 	case "balance":
 		c.Balancers[pl.service] = p.Policy
@@ -133,7 +132,17 @@ func (c *Cell) put(pl place, p policyDraft) {
 		c.Limiter.divide(p)
 		return
 	}
-	c.Autoscalers[pl.service] = Autoscaler{Type: p.Type, Params: p.Params, place: at, Make: func() autoscale.Autoscaler {
+	c.Autoscalers[pl.service] = p.autoscaler()
+	c.Autoscalers[pl.service].place = at
+}
+
+// autoscaler is the draft as an autoscaler; the zero value where it is none.
+func (p *policyDraft) autoscaler() Autoscaler {
+	fresh := p.fresh
+	if fresh == nil {
+		return Autoscaler{}
+	}
+	return Autoscaler{Type: p.Type, Params: p.Params, Make: func() autoscale.Autoscaler {
 		a, _ := fresh().(autoscale.Autoscaler)
 		return a
 	}}

@@ -233,6 +233,11 @@ func (l *lab) finish() error {
 	for _, t := range l.tapes {
 		l.rec.Tape(l.num, t.name, t.tape.Bytes())
 	}
+	for i := range l.svcs {
+		if e := l.svcs[i].elastic; e != nil && e.taped {
+			l.rec.Tape(l.num, "autoscale/"+l.svcs[i].name, e.tape)
+		}
+	}
 	l.rec.Done(l.num)
 	return nil
 }

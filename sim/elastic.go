@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -24,11 +25,15 @@ type elastic struct {
 	spec int
 	hold bool
 
+	settling bool // in reconcile
+
 	policy autoscale.Autoscaler
 	env    policies.Env
 	dice   *chance.Dice
 	m      autoscale.Metrics
 	call   Timer
+	taped  bool
+	tape   []byte // JSON, one autoscale.Call after another
 	poked  bool
 
 	meters  []meter
@@ -100,7 +105,7 @@ func (l *lab) addElastic(i int) error {
 	e := &elastic{l: l, svc: i, s: s, cfg: s.cfg.Elastic, pods: make([]pod, s.pool.Len()), meters: make([]meter, s.pool.Len())}
 	l.faulty, s.pool.SkipBegan = true, false
 	s.changeable()
-	s.elastic, e.spec = e, e.cfg.Start
+	s.elastic, e.spec, e.taped = e, e.cfg.Start, l.rep.Cell.Setup.Measure.Tape
 	e.policy = &autoscale.Fixed{}
 	if a := l.rep.Cell.Autoscalers; i < len(a) && a[i].Make != nil {
 		e.policy = a[i].Make()
@@ -153,6 +158,9 @@ func (e *elastic) desire() {
 	e.show(now)
 	e.env.Now = now
 	d := e.policy.Desire(&e.env, &e.m)
+	if e.taped {
+		e.record(now, d)
+	}
 	if d.Next <= 0 {
 		panic(fmt.Sprintf("service %s: the autoscaler %T asked to be called again after %v: that must be above 0", e.s.name, e.policy, d.Next))
 	}
@@ -165,6 +173,13 @@ func (e *elastic) desire() {
 	e.poked = e.poked && e.spec == 0
 	e.l.scaled(now)
 	e.reconcile()
+}
+
+// record puts a call on the tape. What it holds are plain numbers, so encoding them
+// cannot fail; if it did, the replay would show it.
+func (e *elastic) record(now time.Duration, d autoscale.Decision) {
+	b, _ := json.Marshal(autoscale.Call{Now: now, Metrics: e.m, Drawn: e.dice.Drawn, Decision: d})
+	e.tape = append(append(e.tape, b...), '\n')
 }
 
 // poke calls the autoscaler at once when the first request is held while there is to
@@ -184,22 +199,28 @@ func (e *elastic) poke() {
 // counted, or removes what is too much: those that are not ready first, then the one
 // that became ready last, as a ReplicaSet does.
 func (e *elastic) reconcile() {
-	n := 0
-	for r := range e.pods {
-		if e.pods[r].counts() {
-			n++
-		}
+	if e.settling { // a pod that goes at once asks for the same
+		return
 	}
-	for ; n < e.spec; n++ {
+	e.settling = true
+	for {
+		n := 0
+		for r := range e.pods {
+			if e.pods[r].counts() {
+				n++
+			}
+		}
 		r := e.free()
-		if r < 0 {
-			return // as soon as one is gone
+		if n == e.spec || n < e.spec && r < 0 { // the rest follows as soon as a number is free
+			break
 		}
-		e.create(uint32(r))
+		if n < e.spec {
+			e.create(uint32(r))
+		} else {
+			e.remove(e.victim())
+		}
 	}
-	for ; n > e.spec; n-- {
-		e.remove(e.victim())
-	}
+	e.settling = false
 }
 
 // counts tells whether a pod is one of those wanted.

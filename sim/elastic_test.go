@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -262,6 +263,42 @@ func TestReclaimRate(t *testing.T) {
 		want := 4 * 16 * 5000 * 120.0 / 3600 // 10,667 lives, exponential; of Weibull ones less spread
 		sigma := 0.03                        // of batches of 8, 1,333 events: 2.7 %
 		require.InDelta(t, want, starts, 3*sigma*want, x)
+	}
+}
+
+// TestScalingStorm: counts that jump at random, replicas that start, drain and are
+// taken away all the time: requests are conserved, and in the end the fleet is what was
+// asked for last.
+func TestScalingStorm(t *testing.T) {
+	t.Parallel()
+	for seed := range 12 {
+		dice := rand.New(rand.NewPCG(uint64(seed), 1))
+		var steps []step
+		for at := time.Duration(0); at < 100*time.Second; at += time.Duration(dice.IntN(4000)) * time.Millisecond {
+			steps = append(steps, step{at, 1 + dice.IntN(16)})
+		}
+		c := elasticCell(t, fmt.Sprintf("policies: {balance: %s}", []string{"p2c", "jiq-amnesia", "least-outstanding"}[seed%3]), "frontends: {count: 2}",
+			"discovery: {delay: 500ms, jitter: 500ms, detect: health, period: 1s}", "network: {request: {delay: 1ms}}",
+			"fleet: {replicas: {start: 8, min: 1, max: 16}, reclaim: {rate: 200/h, notice: 1s, batch: 0.3}, "+
+				"lifecycle: {bind: 300ms, image: 200ms, model: {bytes: 7GB, read: 7GB/s, network: 14GB/s, init: 1s}, drain_grace: 5s}}")
+		l, col, _ := runElastic(t, scripted(c, steps...), seed)
+		p := col.Part()
+		sum := p.Completed
+		for _, n := range p.Errors {
+			sum += n
+		}
+		require.Equal(t, p.Requests, sum)
+		e := l.svcs[0].elastic
+		wanted := 0
+		for r := range e.pods {
+			if e.pods[r].counts() {
+				wanted++
+			}
+		}
+		require.Equal(t, steps[len(steps)-1].count, wanted)
+		for _, p := range e.loading.pods {
+			require.Equal(t, autoscale.Loading, e.pods[p.r].phase, "nobody loads who is gone")
+		}
 	}
 }
 

@@ -334,7 +334,7 @@ func (l *lab) open(k int) {
 				f.dice[i] = chance.NewDice(l.rep.Seed, fmt.Sprintf("balance/%s/%d", s.name, index))
 			}
 			svc.Dice, svc.Balancer = f.dice[i], c.Balancers[i].Make()
-			svc.Hold = s.holdStage()
+			svc.Hold = s.cfg.HoldStage()
 			if s.truth != nil {
 				truths[i] = &truth{s: s, now: l.now}
 				svc.Truth = truths[i]

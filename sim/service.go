@@ -170,15 +170,6 @@ func (s *service) connect(seed uint64) (err error) {
 	return nil
 }
 
-// holdStage is where requests wait while the service has no replica.
-func (s *service) holdStage() *flow.Hold {
-	if s.elastic == nil {
-		return nil
-	}
-	h := s.elastic.cfg.Hold
-	return &flow.Hold{Capacity: h.Capacity, Timeout: h.Timeout, Zero: s.elastic.cfg.Min == 0}
-}
-
 // loadOf is what a replica says of itself. Slots counts the requests inside slots
 // and those that could start at once: beside a running batch there is no room for
 // more until it ends.

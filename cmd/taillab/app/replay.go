@@ -31,6 +31,9 @@ func (c *replayCmd) run(s *session) int {
 	if err != nil {
 		return s.fail(exitUsage, "", "%s: %v", c.Tape, err)
 	}
+	if t.Scalers, err = scalers(s, t); err != nil {
+		return s.fail(exitUsage, "", "%s: %v", c.Tape, err)
+	}
 	f, err := t.Replay(makers, limit, c.Policy != "")
 	if err != nil {
 		return s.fail(exitBroken, "the tape is damaged, or it was recorded by a policy that works differently by now", "%s: %v", c.Tape, err)
@@ -101,6 +104,22 @@ func limiterOf(s *session, t *tape.Tape) (tape.Limit, error) {
 		return nil, fmt.Errorf("the limiter %s cannot be made: %s", q.Type, problems[0].Message)
 	}
 	return x.Make, nil
+}
+
+// scalers gives one maker per service that has an autoscaler on the tape.
+func scalers(s *session, t *tape.Tape) ([]tape.ScalerMaker, error) {
+	out := make([]tape.ScalerMaker, len(t.Services))
+	for i, svc := range t.Services {
+		if svc.Scaler == nil {
+			continue
+		}
+		a, problems := scenarios.MakeAutoscaler(s.catalog, svc.Scaler.Type, svc.Scaler.Params)
+		if len(problems) > 0 {
+			return nil, fmt.Errorf("the autoscaler %s cannot be made: %s", svc.Scaler.Type, problems[0].Message)
+		}
+		out[i] = tape.ScalerMaker(a.Make)
+	}
+	return out, nil
 }
 
 // fits refuses to try a policy that needs what the tape does not hold.

@@ -136,7 +136,7 @@ func (j *job) tapeOf(r *runner.Run) tape.Header {
 	for i := range c.Setup.Services {
 		svc := &c.Setup.Services[i]
 		t := j.members(svc)
-		h.Services = append(h.Services, tape.Service{Name: svc.Name, Type: c.Balancers[i].Type, Params: paramsOf(c.Balancers[i].Params), Replicas: t.N,
+		h.Services = append(h.Services, tape.Service{Later: t.Later, Hold: svc.HoldStage(), Scaler: scalerOf(c, i), Name: svc.Name, Type: c.Balancers[i].Type, Params: paramsOf(c.Balancers[i].Params), Replicas: t.N,
 			Weights: t.Weights, Slots: t.Slots, Labels: t.Labels, Detect: svc.Discovery.Detect, Period: svc.Discovery.Period})
 	}
 	if x := &c.Limiter; x.Make != nil {
@@ -157,6 +157,14 @@ func paramsOf(params map[string]any) json.RawMessage {
 		return []byte("{}")
 	}
 	return data
+}
+
+// scalerOf names the autoscaler of service i for a tape; nil without one.
+func scalerOf(c *scenarios.Cell, i int) *tape.Scaler {
+	if i >= len(c.Autoscalers) || c.Autoscalers[i].Make == nil {
+		return nil
+	}
+	return &tape.Scaler{Type: c.Autoscalers[i].Type, Params: paramsOf(c.Autoscalers[i].Params)}
 }
 
 // openFile shows a file in the user's browser.

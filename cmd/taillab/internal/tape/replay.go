@@ -1,11 +1,17 @@
 package tape
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 
+	"taillab/policies/autoscale"
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
@@ -40,6 +46,15 @@ func (t *Tape) Replay(makers []Maker, limit Limit, free bool) (Finding, error) {
 	var f Finding
 	for i := range t.Streams {
 		s := &t.Streams[i]
+		if service, ok := strings.CutPrefix(s.Name, "autoscale/"); ok {
+			if err := p.autoscaler(&f, s, service); err != nil {
+				return f, fmt.Errorf("stream %s: %w", s.Name, err)
+			}
+			if f.First != nil && !free {
+				return f, nil
+			}
+			continue
+		}
 		in, err := p.instance(s.Name)
 		if err != nil {
 			return f, fmt.Errorf("stream %s: %w", s.Name, err)
@@ -65,6 +80,40 @@ func (t *Tape) Replay(makers []Maker, limit Limit, free bool) (Finding, error) {
 		}
 	}
 	return f, nil
+}
+
+// ScalerMaker gives a fresh autoscaler of one service.
+type ScalerMaker func() autoscale.Autoscaler
+
+// autoscaler replays the calls of a service's autoscaler and adds what it gave to f.
+// Another balancer changes nothing that an autoscaler was shown on the tape, so with
+// free set there is nothing to try.
+func (p *rebuild) autoscaler(f *Finding, s *Stream, service string) error {
+	if p.free {
+		return nil
+	}
+	i := slices.IndexFunc(p.t.Services, func(x Service) bool { return x.Name == service })
+	if i < 0 || i >= len(p.t.Scalers) || p.t.Scalers[i] == nil {
+		return fmt.Errorf("the tape names no autoscaler for it")
+	}
+	var calls []autoscale.Call
+	in := json.NewDecoder(bytes.NewReader(s.Data))
+	for {
+		var c autoscale.Call
+		if err := in.Decode(&c); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			f.Truncated = append(f.Truncated, s.Name)
+			break
+		}
+		calls = append(calls, c)
+	}
+	n, first := autoscale.Replay(p.t.Scalers[i](), chance.NewDice(p.t.RunSeed, s.Name), calls)
+	f.Calls += n
+	if first != nil {
+		f.Stream, f.First = s.Name, &flow.Difference{Record: first.Call, At: first.At, Input: "desire", Taped: first.Taped, Now: first.Now}
+	}
+	return nil
 }
 
 // rebuild makes the instances of a run as the host made them: the same streams of
@@ -146,7 +195,7 @@ func (p *rebuild) frontEnd(k int) (*flow.Replayed, error) {
 	serves := false
 	for i := range p.t.Services {
 		s := &p.t.Services[i]
-		svc := flow.Service{Name: s.Name, Table: s.table(), Detect: detect(s.Detect), Period: s.Period}
+		svc := flow.Service{Name: s.Name, Table: s.table(), Detect: detect(s.Detect), Period: s.Period, Hold: s.Hold}
 		if p.serves(i, behind) {
 			serves = true
 			svc.Dice, svc.Balancer = p.die(k, s.Name, index), p.makers[i]()
@@ -225,7 +274,7 @@ func (p *rebuild) replicas(service string) (*flow.Replayed, error) {
 }
 
 func (s *Service) table() *balance.Table {
-	return &balance.Table{N: s.Replicas, Weights: s.Weights, Slots: s.Slots, Labels: s.Labels}
+	return &balance.Table{N: s.Replicas, Weights: s.Weights, Slots: s.Slots, Labels: s.Labels, Later: s.Later}
 }
 
 func detect(name string) flow.Detect {

@@ -61,6 +61,9 @@ type Service struct {
 	Labels   []map[string]string `json:"labels,omitempty"`
 	Detect   string              `json:"detect"` // as in the scenario
 	Period   time.Duration       `json:"period_ns"`
+	Later    int                 `json:"later,omitempty"` // of the replicas, those that are no members at the start
+	Hold     *flow.Hold          `json:"hold,omitempty"`
+	Scaler   *Scaler             `json:"autoscaler,omitempty"`
 }
 
 // Quota is the quota stage of every front end.
@@ -75,7 +78,13 @@ type Quota struct {
 	OnDenied    flow.OnDenied   `json:"on_denied"`
 }
 
-// Stream is one taped instance: `frontend/K.GEN` or `replicas/SERVICE`.
+// Scaler is a service's autoscaler.
+type Scaler struct {
+	Type   string          `json:"policy_type"`
+	Params json.RawMessage `json:"params"`
+}
+
+// Stream is one taped instance: `frontend/K.GEN`, `replicas/SERVICE` or `autoscale/SERVICE`.
 type Stream struct {
 	Name  string `json:"name"`
 	Bytes int64  `json:"bytes"`
@@ -86,6 +95,8 @@ type Stream struct {
 type Tape struct {
 	Header
 	Cut bool // the file ends early or is damaged: the last streams lack data
+
+	Scalers []ScalerMaker // by service: set before Replay where the tape has autoscalers
 }
 
 // ErrNewer is wrapped by errors about tapes of a later version.
