@@ -33,5 +33,6 @@ type TimelineRow struct {
 	// Of a fleet that changes its size, else 0.
 	Desired int           // replicas wanted
 	Created int           // replicas there are, starting and draining ones included
+	Arrived int           // requests that arrived since the row before
 	P99     time.Duration // of the measured requests completed since the row before; 0 = none
 }

@@ -41,6 +41,7 @@ type elastic struct {
 	classes []classWork
 	started []bool        // by request: it was in a slot
 	open    int           // requests not answered yet
+	came    int           // requests since the last row of the timeline
 	busy    time.Duration // GPU time of the fleet at the last call
 	ahead   foresight
 

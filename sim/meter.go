@@ -171,6 +171,7 @@ type classWork struct {
 // arrived books an arrival, before its front end has it.
 func (e *elastic) arrived(i uint32, class uint16) {
 	e.open++
+	e.came++
 	e.started = put(e.started, i, false)
 	e.classes = put(e.classes, uint32(class), e.class(class))
 	c := &e.classes[class]

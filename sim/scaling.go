@@ -131,6 +131,7 @@ func (s *service) provided(x *snapshot) {
 // have completed.
 func (e *elastic) tick(row *reports.TimelineRow) {
 	row.Replicas, row.Desired, row.Created, row.Held = e.ready(), e.spec, e.created(), e.l.held(e.svc)
+	row.Arrived, e.came = e.came, 0
 	if n := len(e.l.second); n > 0 {
 		slices.Sort(e.l.second)
 		row.P99 = e.l.second[int(math.Ceil(0.99*float64(n)))-1]

@@ -61,3 +61,33 @@ func (v view) spread(c reports.Cell, m reports.MetricInfo) string {
 	}
 	return text + " " + chart.PlusMinus(*mean, ci[0], ci[1])
 }
+
+// scalingFrontier sets what a fleet costs against the promises it breaks; false where
+// fewer than two policies know both.
+func scalingFrontier(v view) (chart.FrontierInput, bool) {
+	in := chart.FrontierInput{Origin: chart.OriginOf(v.s), At: v.place(),
+		X: chart.Dimension{Name: "GPU hours"}, Y: chart.Dimension{Name: "seconds that missed the SLO"}}
+	for _, c := range v.rows {
+		hours, missed := v.value(c, "gpu_hours"), v.value(c, "slo_miss")
+		if hours.V != nil && missed.V != nil {
+			in.Points = append(in.Points, chart.FrontierPoint{Label: chart.Label(c), X: hours, Y: missed})
+		}
+	}
+	return in, len(in.Points) > 1
+}
+
+// value is a family's metric of a cell with its interval over the parts.
+func (v view) value(c reports.Cell, metric string) chart.Value {
+	for _, m := range reports.Metrics() {
+		if m.Name != metric {
+			continue
+		}
+		mean, ci := c.Spread(m, v.level())
+		out := chart.Value{V: mean}
+		if ci != nil {
+			out.CI = &[2]float64{ci[0], ci[1]}
+		}
+		return out
+	}
+	return chart.Value{}
+}

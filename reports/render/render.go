@@ -69,12 +69,15 @@ func Figures(s *reports.Summary, o Options, theme chart.Theme) []chart.Figure {
 		}
 		add(chart.Tail(chart.TailOf(s, newView(s, o).at), theme))
 		add(chart.Forest(forestOf(s), theme))
+		if in, ok := scalingFrontier(newView(s, o)); ok {
+			add(chart.Frontier(in, theme))
+		}
 	}
 	for _, f := range o.Charts {
 		add(f)
 	}
 	var out []chart.Figure
-	for _, k := range []chart.Kind{chart.KindQQ, chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindForest, chart.KindTail, chart.KindTimeline} {
+	for _, k := range []chart.Kind{chart.KindQQ, chart.KindP99, chart.KindCCDF, chart.KindMatrix, chart.KindFrontier, chart.KindFleet, chart.KindForest, chart.KindTail, chart.KindTimeline} {
 		if f, ok := byKind[k]; ok {
 			out = append(out, f)
 		}

@@ -311,9 +311,9 @@ func TestTimelineRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, rows, got)
 	require.Equal(t, names, services)
-	rows[2].Desired, rows[2].Created, rows[2].P99 = 8, 6, 123456789*time.Nanosecond
+	rows[2].Desired, rows[2].Created, rows[2].Arrived, rows[2].P99 = 8, 6, 40, 123456789*time.Nanosecond
 	data = timelineCSV(rows, names)
-	require.Contains(t, string(data), ",held,desired,created,p99_ms\n1,main,3,5,4,1,0,0,0\n")
+	require.Contains(t, string(data), ",held,desired,created,arrived,p99_ms\n1,main,3,5,4,1,0,0,0,0\n")
 	got, _, err = readTimeline(bytes.NewReader(data))
 	require.NoError(t, err)
 	require.Equal(t, rows, got)

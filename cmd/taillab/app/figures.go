@@ -72,6 +72,7 @@ func charts(sum *reports.Summary, o render.Options, data runData) []chart.Figure
 	tails := chart.CCDFInput{Origin: chart.OriginOf(sum), At: place}
 	tails.Requests = 0
 	times := timelines{}
+	fleet := chart.FleetInput{Origin: chart.OriginOf(sum)}
 	for i := range sum.Cells {
 		c := &sum.Cells[i]
 		if chart.PlaceOf(*c, byRate) != at {
@@ -82,6 +83,7 @@ func charts(sum *reports.Summary, o render.Options, data runData) []chart.Figure
 			tails.Series = append(tails.Series, s)
 		}
 		times.add(chart.Label(*c), data, i)
+		addFleet(&fleet, chart.Label(*c), data, i)
 		for _, p := range machinePanels(chart.Label(*c), data.telemetry(i)) {
 			times.put(p.Name, p.Series[0])
 		}
@@ -91,7 +93,49 @@ func charts(sum *reports.Summary, o render.Options, data runData) []chart.Figure
 	if times.seed > 0 {
 		in.At += fmt.Sprintf(", seed %d", times.seed)
 	}
-	return []chart.Figure{chart.CCDF(tails, chart.Light()), chart.Timeline(in, chart.Light())}
+	out := []chart.Figure{chart.CCDF(tails, chart.Light()), chart.Timeline(in, chart.Light())}
+	if len(fleet.Policies) > 0 {
+		fleet.At, fleet.Requests, fleet.Seeds = in.At, 0, 0
+		out = append(out, chart.FleetTimeline(fleet, chart.Light()))
+	}
+	return out
+}
+
+// fleetStep is how many rows of the timeline, seconds, make a point of the load: single
+// seconds of random arrivals hide its course.
+const fleetStep = 10
+
+// addFleet adds the fleet of a policy that changes its size, the first of the run, to
+// the chart; the load is that of the first policy, as all see the same.
+func addFleet(in *chart.FleetInput, label string, data runData, cell int) {
+	rows, services, _ := data.timeline(cell)
+	for svc := range services {
+		s, load, came, n := chart.FleetSeries{Label: label}, chart.Series{Label: "load"}, 0, 0
+		for i := range rows {
+			r := &rows[i]
+			if r.Service != svc || r.Created == 0 && r.Desired == 0 && r.Arrived == 0 {
+				continue
+			}
+			x := r.At.Seconds()
+			s.Desired.X, s.Desired.Y = append(s.Desired.X, x), append(s.Desired.Y, float64(r.Desired))
+			s.Ready.X, s.Ready.Y = append(s.Ready.X, x), append(s.Ready.Y, float64(r.Replicas))
+			if r.P99 > 0 {
+				s.P99.X, s.P99.Y = append(s.P99.X, x), append(s.P99.Y, float64(r.P99)/1e6)
+			}
+			if came, n = came+r.Arrived, n+1; n == fleetStep {
+				load.X, load.Y = append(load.X, x), append(load.Y, float64(came)/fleetStep)
+				came, n = 0, 0
+			}
+		}
+		if len(s.Ready.X) == 0 {
+			continue
+		}
+		if len(in.Policies) == 0 {
+			in.Load = load
+		}
+		in.Policies = append(in.Policies, s)
+		return
+	}
 }
 
 // curvePoints is how many points a curve has at most, evenly in the logarithm of

@@ -18,7 +18,7 @@ import (
 // a fleet changes its size.
 const (
 	timelineHeader = "t_s,service,queue_depth,in_flight,replicas,held"
-	scalingHeader  = ",desired,created,p99_ms"
+	scalingHeader  = ",desired,created,arrived,p99_ms"
 )
 
 // timelineCSV writes the timeline of one run: one row per second and service.
@@ -43,7 +43,7 @@ func timelineCSV(rows []reports.TimelineRow, services []string) []byte {
 			}
 		}
 		if scaling {
-			b = fmt.Appendf(b, ",%d,%d,", r.Desired, r.Created)
+			b = fmt.Appendf(b, ",%d,%d,%d,", r.Desired, r.Created, r.Arrived)
 			b = strconv.AppendFloat(b, float64(r.P99)/1e6, 'g', -1, 64)
 		}
 		b = append(b, '\n')
@@ -108,14 +108,14 @@ func readTimeline(r io.Reader) (rows []reports.TimelineRow, services []string, e
 
 // readScaling reads the columns of scalingHeader.
 func readScaling(f []string, row *reports.TimelineRow) (err error) {
-	for k, dst := range []*int{&row.Desired, &row.Created} {
+	for k, dst := range []*int{&row.Desired, &row.Created, &row.Arrived} {
 		if *dst, err = strconv.Atoi(f[k]); err != nil {
 			return fmt.Errorf("%q is no count", f[k])
 		}
 	}
-	p99, err := strconv.ParseFloat(f[2], 64)
+	p99, err := strconv.ParseFloat(f[3], 64)
 	if err != nil || !(p99 >= 0 && p99 < 1e12) {
-		return fmt.Errorf("%q is no latency", f[2])
+		return fmt.Errorf("%q is no latency", f[3])
 	}
 	row.P99 = time.Duration(math.Round(p99 * 1e6))
 	return nil
