@@ -39,6 +39,8 @@ type options struct {
 	seed     uint64
 	only     string // the program that a child process runs; "" in the parent
 	profile  string // file for its CPU profile
+	policy   string // of the whole path
+	fronts   int    // front ends of the whole path
 }
 
 func run(args []string, out io.Writer) error {
@@ -65,6 +67,8 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of the three programs")
 	f.Uint64Var(&o.seed, "seed", 1, "base seed")
 	f.StringVar(&o.only, "only", "", "run one program once and print its measurement: kernel or whole")
+	f.StringVar(&o.policy, "policy", "p2c", "with -only whole: the balancer")
+	f.IntVar(&o.fronts, "frontends", 1, "with -only whole: the number of front ends")
 	f.StringVar(&o.profile, "profile", "", "with -only: write a CPU profile to this file")
 	if err := f.Parse(args); err != nil {
 		return nil, err

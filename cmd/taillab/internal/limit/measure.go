@@ -42,7 +42,7 @@ func (o *options) child(out io.Writer) error {
 	case kernel:
 		runKernel(n, o.count(n), o.seed, &c)
 	case whole:
-		err = runWhole(n, o.count(n), o.seed, &c)
+		err = o.runWhole(n, &c)
 	default:
 		err = fmt.Errorf("-only %s: it must be %s or %s", o.only, kernel, whole)
 	}

@@ -16,10 +16,11 @@ import (
 var scenario []byte
 
 // runWhole loads the scenario and runs it as `taillab run` does.
-func runWhole(n, requests int, seed uint64, c *clock) error {
+func (o *options) runWhole(n int, c *clock) error {
 	plans, problems := scenarios.Load([]scenarios.Source{{Name: "limit.yaml", Data: scenario}}, scenarios.Options{
-		Catalog: balance.Catalog(), Seed: seed,
-		Set: []string{fmt.Sprintf("fleet.replicas=%d", n), fmt.Sprintf("measure.requests=%d", requests)}})
+		Catalog: balance.Catalog(), Seed: o.seed,
+		Set: []string{fmt.Sprintf("fleet.replicas=%d", n), fmt.Sprintf("measure.requests=%d", o.count(n)),
+			"policies.balance=" + o.policy, fmt.Sprintf("frontends.count=%d", o.fronts)}})
 	if len(problems) > 0 {
 		return problems[0]
 	}

@@ -221,6 +221,9 @@ type recorder struct {
 	index int
 	board *board
 	done  bool
+
+	ticks   int  // instants of the timeline so far
+	thinned uint // times that every other one was dropped
 }
 
 func (r *recorder) Begin(_ int, s reports.Setup) *reports.Collector {
@@ -237,8 +240,36 @@ func (r *recorder) Begin(_ int, s reports.Setup) *reports.Collector {
 
 func (r *recorder) Progress(_ int, share float64) { r.board.set(r.index, share) }
 
+// maxRows bounds the timeline of a run. Beyond it every other instant is dropped, as
+// often as it takes, so that a run of any length has a timeline of thousands of rows.
+const maxRows = 16_384
+
 func (r *recorder) Tick(_ int, row reports.TimelineRow) {
+	if row.Service == 0 {
+		r.ticks++
+	}
+	if (r.ticks-1)&(1<<r.thinned-1) != 0 {
+		return
+	}
 	r.run.Timeline = append(r.run.Timeline, row)
+	if len(r.run.Timeline) > maxRows {
+		r.thin()
+	}
+}
+
+// thin drops every other instant of the timeline; an instant is a row per service.
+func (r *recorder) thin() {
+	r.thinned++
+	kept, instant := r.run.Timeline[:0], -1
+	for _, row := range r.run.Timeline {
+		if row.Service == 0 {
+			instant++
+		}
+		if instant&1 == 0 {
+			kept = append(kept, row)
+		}
+	}
+	r.run.Timeline = kept
 }
 
 func (r *recorder) Tape(_ int, stream string, data []byte) {

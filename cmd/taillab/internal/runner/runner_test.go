@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,5 +78,26 @@ func TestAComparisonBreaksAsAWhole(t *testing.T) {
 	require.EqualError(t, res.Err(), "no backend\nno backend", "one per comparison")
 	for i := range res.Runs {
 		require.Nil(t, res.Runs[i].Collectors())
+	}
+}
+
+// A timeline of any length keeps thousands of rows at even distances.
+func TestLongTimelinesAreThinned(t *testing.T) {
+	t.Parallel()
+	run := &Run{}
+	r := &recorder{run: run}
+	for at := range 100_000 {
+		for service := range 2 {
+			r.Tick(0, reports.TimelineRow{At: time.Duration(at), Service: service})
+		}
+	}
+	rows := run.Timeline
+	require.Less(t, len(rows), maxRows+1)
+	require.Greater(t, len(rows), maxRows/3)
+	step := rows[2].At - rows[0].At
+	require.Equal(t, time.Duration(16), step)
+	for i, row := range rows {
+		require.Equal(t, i%2, row.Service)
+		require.Equal(t, time.Duration(i/2)*step, row.At)
 	}
 }
