@@ -80,6 +80,9 @@ verify-quick: ## the same on a smaller grid (3 s)
 validation: ## rewrite the part of docs/validation.md that verify computes (2 min)
 	VALIDATION=1 $(GO) test ./cmd/taillab/internal/verify -run TestValidationDocument -count 1
 
+quota-live: ## limiters on seven real redis-servers against the simulator (4 min on a quiet machine)
+	QUOTA_LIVE=1 $(GO) test ./cmd/taillab/app -run TestQuotaLive -v -count 1 -timeout 20m
+
 golden-update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./scenarios ./reports/chart ./reports/render -update
 	UPDATE=1 $(GO) test .

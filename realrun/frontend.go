@@ -200,9 +200,7 @@ func (f *front) execute(list []todo) {
 		case flow.ActAsk:
 			f.d.ask(f, t)
 		case flow.ActDecided:
-			f.d.limits.mu.Lock()
-			f.d.limits.meter.Decided(*t.decide)
-			f.d.limits.mu.Unlock()
+			f.d.limits.tell(*t.decide)
 		case flow.ActCancel:
 			if t.cancel != nil {
 				t.cancel()

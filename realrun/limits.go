@@ -34,8 +34,9 @@ type limits struct {
 	lost     atomic.Int64   // asks without an answer
 	mu       sync.Mutex
 	meter    *reports.QuotaMeter
-	before   []int64 // asks when the window opened
-	fallback uint64  // decisions without the store when it opened
+	now      time.Duration // of what the meter was told last
+	before   []int64       // asks when the window opened
+	fallback uint64        // decisions without the store when it opened
 	opened   bool
 }
 
@@ -146,7 +147,7 @@ func (q *limits) open(d *drive) {
 		return
 	}
 	q.opened, q.fallback = true, without
-	q.meter.Begin(d.clock.now())
+	q.meter.Begin(q.clock(d.clock.now()))
 	q.before = q.served()
 }
 
@@ -191,10 +192,25 @@ type settlement struct {
 	measured        bool
 }
 
+// tell books a decision. Front ends do not wait for each other: what one tells late
+// counts as of now.
+func (q *limits) tell(x reports.Decision) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	x.At = q.clock(x.At)
+	q.meter.Decided(x)
+}
+
+// clock lets the meter's time go forward only; mu is held.
+func (q *limits) clock(at time.Duration) time.Duration {
+	q.now = max(q.now, at)
+	return q.now
+}
+
 func (q *limits) settle(s *settlement) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.meter.Settled(s.at, s.group, s.tenant, s.charged, s.actual, s.measured)
+	q.meter.Settled(q.clock(s.at), s.group, s.tenant, s.charged, s.actual, s.measured)
 }
 
 // metrics are those of the quota family over a window that ends now; none without a
@@ -207,7 +223,7 @@ func (d *drive) quotaMetrics(window time.Duration) []reports.Metric {
 	without := d.withoutStore()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	out := q.meter.Metrics(d.clock.now(), window)
+	out := q.meter.Metrics(q.clock(d.clock.now()), window)
 	add := func(name string, v float64) { out = append(out, reports.Metric{Name: name, Value: &v}) }
 	if q.shards == nil || window <= 0 || q.before == nil {
 		return out
