@@ -76,6 +76,14 @@ func TestAutoscaleWarnings(t *testing.T) {
 	require.Empty(t, plan(t, elasticText("{autoscale: [{name: hpa, metric: queue, target: 1}, backlog]}")).Warnings)
 }
 
+// TestElasticIsNotLive: a live run refuses what it would not do, and says where.
+func TestElasticIsNotLive(t *testing.T) {
+	t.Parallel()
+	ps := CheckLive(plan(t, elasticText("{autoscale: [kpa, keda]}")), nil)
+	require.Len(t, ps, 1)
+	require.Equal(t, "s.yaml:3:19: a live run cannot change the size of a fleet in this version (for a live run with N replicas: --set fleet.replicas=N, and policies.autoscale=none)", ps[0].Error())
+}
+
 // TestElasticHash: what a change of size takes decides results, so it is in the hash.
 func TestElasticHash(t *testing.T) {
 	t.Parallel()

@@ -88,6 +88,7 @@ type Service struct {
 	Elastic   *Elastic // nil: the fleet keeps its size
 	Reporter  string   // where replica halves run live; "" = not said: the replica where it can
 
+	scaleAt    Problem        // where the bounds of the fleet stand: a problem to be, without message
 	reporterAt Problem        // where Reporter stands: a problem to be, without message
 	known      *balance.Table // see Know
 }

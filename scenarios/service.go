@@ -97,7 +97,10 @@ func (d *decoder) service(b block, path, name string, demand bool, cat catalog) 
 	} else {
 		s.Groups = d.fleet(b.get("fleet"), b.at("fleet"), demand)
 		s.fleetAt = block{d: d, n: b.get("fleet"), path: b.at("fleet")}
-		s.Elastic = d.elastic(s.fleetAt)
+		if s.Elastic = d.elastic(s.fleetAt); s.Elastic != nil {
+			s.scaleAt = s.fleetAt.get("replicas").place()
+			s.scaleAt.Path = s.fleetAt.at("replicas")
+		}
 	}
 	hold := d.hold(b.get("hold"), b.at("hold"))
 	if s.Elastic != nil {
