@@ -119,28 +119,40 @@ func yamlText(p Parameter) string {
 		if p.Required && len(v) == 0 {
 			return "{a: 20, b: 10}"
 		}
+		if len(v) == 0 {
+			return ""
+		}
+	case []any:
+		if len(v) == 0 {
+			return ""
+		}
+	case nil:
+		return ""
+	}
+	return FlowText(p.Default)
+}
+
+// FlowText writes a parameter's value in YAML's flow style, keys in order.
+func FlowText(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
 		var keys []string
 		for k := range v {
 			keys = append(keys, k)
 		}
 		slices.Sort(keys)
 		for i, k := range keys {
-			keys[i] = fmt.Sprintf("%s: %v", k, v[k])
-		}
-		if len(keys) == 0 {
-			return ""
+			keys[i] = k + ": " + FlowText(v[k])
 		}
 		return "{" + strings.Join(keys, ", ") + "}"
 	case []any:
-		if len(v) == 0 {
-			return ""
+		items := make([]string, len(v))
+		for i := range v {
+			items[i] = FlowText(v[i])
 		}
-		return strings.ReplaceAll(fmt.Sprint(v), " ", ", ")
+		return "[" + strings.Join(items, ", ") + "]"
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
-	case nil:
-		return ""
-	default:
-		return fmt.Sprint(v)
 	}
+	return fmt.Sprint(v)
 }

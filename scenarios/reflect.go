@@ -292,6 +292,8 @@ func typeName(t reflect.Type) string {
 		return "number"
 	case t.Kind() == reflect.Map:
 		return "map of " + typeName(t.Elem()) + "s"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && t.Elem() != nanosType:
+		return "list of " + typeName(t.Elem())
 	case t.Kind() == reflect.Slice:
 		return "list of " + typeName(t.Elem()) + "s"
 	case t.Kind() == reflect.Struct:

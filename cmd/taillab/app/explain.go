@@ -110,11 +110,11 @@ func (s *session) explainPolicy(b *bytes.Buffer, name string) {
 func parameters(b *bytes.Buffer, list []scenarios.Parameter) {
 	rows := [][]string{{"name", "type", "default", "range", ""}}
 	for _, p := range list {
-		def := fmt.Sprint(p.Default)
+		def := scenarios.FlowText(p.Default)
 		switch {
 		case p.Required:
 			def = "required"
-		case p.Default == nil || def == "" || def == "map[]" || def == "[]":
+		case p.Default == nil || def == "" || def == "{}" || def == "[]":
 			def = "–"
 		}
 		rows = append(rows, []string{p.Name, p.Type, def, p.Range, p.About})
