@@ -32,14 +32,8 @@ func TestEmbedded(t *testing.T) {
 		require.Equal(t, i.Name, plans[0].Name)
 		require.NotEmpty(t, plans[0].Gates)
 	}
-<<<<<<< HEAD
 	require.True(t, slices.IsSorted(names))
 	require.Contains(t, names, "wechat-jiq")
-=======
-	require.Equal(t, []string{"amnesia-churn", "autoscale-burst", "azure-conv", "fast-failing-replica", "few-replicas", "gpu-units",
-		"live-demo", "lock-stall", "many-gateways", "quota-fairness", "quota-frontier", "quota-shards", "quota-topology", "rolling-bad-build",
-		"stale-herd", "trace", "wechat-jiq"}, names)
->>>>>>> cdab347 (Book quotas as used: refunds and debts count; gpu-units, tests of limits in the simulator)
 }
 
 // TestEmbeddedTrace loads the public traces.
