@@ -83,8 +83,8 @@ func TestAgendaAgainstASortedList(t *testing.T) {
 		want := []uint64{}
 		next := uint64(1)
 		for range rapid.IntRange(1, 120).Draw(t, "steps") {
-			far := rapid.SampledFrom([]int{6, 6, 6, 300, 1e6, 1e15}).Draw(t, "far")
-			at := e.Now() + Time(rapid.IntRange(0, far).Draw(t, "delta"))
+			far := rapid.SampledFrom([]int64{6, 6, 6, 300, 1e6, 1e15}).Draw(t, "far")
+			at := e.Now() + Time(rapid.Int64Range(0, far).Draw(t, "delta"))
 			class := rapid.SampledFrom([]Class{Completion, Message, Timing}).Draw(t, "class")
 			switch rapid.IntRange(0, 7).Draw(t, "what") {
 			case 0, 1, 2:
