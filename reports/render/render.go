@@ -71,6 +71,8 @@ func Figures(s *reports.Summary, o Options, theme chart.Theme) []chart.Figure {
 		add(chart.Forest(forestOf(s), theme))
 		if in, ok := scalingFrontier(newView(s, o)); ok {
 			add(chart.Frontier(in, theme))
+		} else if in, ok := quotaFrontier(newView(s, o)); ok {
+			add(chart.Frontier(in, theme))
 		}
 	}
 	for _, f := range o.Charts {
