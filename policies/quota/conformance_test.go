@@ -320,3 +320,45 @@ func TestHolds(t *testing.T) {
 		})
 	}
 }
+
+// The books balance: what is booked is what closed requests used and what open ones
+// were charged. The limit hardly refills here, so what is left tells.
+func TestBooksBalance(t *testing.T) {
+	t.Parallel()
+	for _, v := range []variant{
+		{"token", named(t, "token"), false}, {"gcra", named(t, "gcra"), false}, {"static", named(t, "static"), false}, {"central", named(t, "central"), false},
+		{"lease", func() quota.Limiter { return &quota.Lease{Size: 5, TTL: time.Hour} }, false},
+		{"async", func() quota.Limiter { return &quota.Async{Sync: 10 * time.Millisecond, Tell: "timer"} }, false},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(p *rapid.T) {
+				const burst = 1000
+				r := newRig(p, config{make: v.make, groups: rate(1e-6, burst), rtt: time.Millisecond})
+				left := float64(burst)
+				for id := range rapid.Uint64Range(1, 40).Draw(p, "requests") {
+					cost, used := rapid.Float64Range(0.1, 8).Draw(p, "cost"), rapid.Float64Range(0, 16).Draw(p, "used")
+					r.ask(id, cost)
+					r.run(r.now + 5*time.Millisecond)
+					require.True(p, r.passed[id])
+					if rapid.Bool().Draw(p, "still open") {
+						left -= cost
+						continue
+					}
+					r.settle(0, id, 0, 0, cost, used)
+					left -= used
+				}
+				r.run(r.now + 100*time.Millisecond)
+				r.ask(1000, left+.01)
+				r.run(r.now + 100*time.Millisecond)
+				require.False(p, r.passed[1000], "more than is left")
+				if v.name == "lease" { // it remembers for a while that the store is empty
+					return
+				}
+				r.ask(1001, left-.01)
+				r.run(r.now + 100*time.Millisecond)
+				require.True(p, r.passed[1001], "what is left")
+			})
+		})
+	}
+}

@@ -276,6 +276,7 @@ func TestGroupOfFour(t *testing.T) {
 				}
 			}
 		}
+		t.Logf("8 units, demands 10, 1, 1 and 1 by %s: %v", name, got)
 		require.Equal(t, want, got[:], name)
 	}
 }

@@ -49,7 +49,9 @@ func TestDivide(t *testing.T) {
 		{"whole units in order", "drf", 5, claims([]float64{9, 9, 9}), []float64{2, 2, 1}},
 		{"nobody is there", "maxmin", 8, nil, []float64{}},
 	} {
-		require.InDeltaSlice(t, c.want, divider(t, c.policy).Divide(c.capacity, c.claims), 1e-9, "%s by %s", c.name, c.policy)
+		got := divider(t, c.policy).Divide(c.capacity, c.claims)
+		t.Logf("%-20s %-6s of %v: %.3g", c.name, c.policy, c.capacity, got)
+		require.InDeltaSlice(t, c.want, got, 1e-9, "%s by %s", c.name, c.policy)
 	}
 }
 
