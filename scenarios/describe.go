@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -109,46 +110,35 @@ func example(d Description) string {
 
 // yamlText writes a default, or an example of a required value; "" leaves it out.
 func yamlText(p Parameter) string {
-	switch v := p.Default.(type) {
-	case string:
-		if v == "" {
-			return ""
-		}
-		return v
-	case map[string]any:
-		if p.Required && len(v) == 0 {
-			return "{a: 20, b: 10}"
-		}
-		if len(v) == 0 {
-			return ""
-		}
-	case []any:
-		if len(v) == 0 {
-			return ""
-		}
-	case nil:
-		return ""
+	if m, ok := p.Default.(map[string]any); ok && p.Required && len(m) == 0 {
+		return "{a: 20, b: 10}"
 	}
 	return FlowText(p.Default)
 }
 
-// FlowText writes a parameter's value in YAML's flow style, keys in order.
+// FlowText writes a plain value as YAML on one line, keys in order; "" for what is empty.
 func FlowText(v any) string {
 	switch v := v.(type) {
+	case nil:
+		return ""
 	case map[string]any:
-		var keys []string
-		for k := range v {
-			keys = append(keys, k)
+		var fields []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			if text := FlowText(v[k]); text != "" {
+				fields = append(fields, k+": "+text)
+			}
 		}
-		slices.Sort(keys)
-		for i, k := range keys {
-			keys[i] = k + ": " + FlowText(v[k])
+		if len(fields) == 0 {
+			return ""
 		}
-		return "{" + strings.Join(keys, ", ") + "}"
+		return "{" + strings.Join(fields, ", ") + "}"
 	case []any:
-		items := make([]string, len(v))
-		for i := range v {
-			items[i] = FlowText(v[i])
+		var items []string
+		for _, x := range v {
+			items = append(items, FlowText(x))
+		}
+		if len(items) == 0 {
+			return ""
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case float64:

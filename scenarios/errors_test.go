@@ -54,12 +54,13 @@ func load(t testing.TB, text string, sets ...string) ([]*Plan, []Problem, string
 	return plans, problems, b.String()
 }
 
-// plan loads a scenario that must be sound.
+// plan loads a scenario that must be sound; the schema must think so, too.
 func plan(t testing.TB, text string, sets ...string) *Plan {
 	t.Helper()
 	plans, _, printed := load(t, text, sets...)
 	require.Empty(t, printed)
 	require.Len(t, plans, 1)
+	require.NoError(t, validate(t, text))
 	return plans[0]
 }
 
