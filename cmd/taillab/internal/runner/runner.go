@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"taillab/reports"
 	"taillab/scenarios"
@@ -166,7 +167,11 @@ func (b *board) call(ctx context.Context, h Host, runs []Run, call []int) {
 		list = append(list, runs[i].Run)
 		rec = append(rec, &recorder{run: &runs[i], index: i, board: b})
 	}
+	began := time.Now()
 	err := h.Run(ctx, list, rec)
+	if err == nil {
+		b.learn(call, time.Since(began))
+	}
 	for k, r := range rec {
 		if err != nil || !r.done {
 			x := r.run
@@ -180,7 +185,8 @@ func (b *board) call(ctx context.Context, h Host, runs []Run, call []int) {
 	}
 }
 
-// longestFirst orders calls by expected cost, so that no long one is left at the end.
+// longestFirst orders calls by expected cost, so that no long one is left at the end;
+// but one of every policy comes first, so that soon all costs are known.
 func longestFirst(runs []Run, calls [][]int) [][]int {
 	cost := func(call []int) (sum float64) {
 		for _, i := range call {
@@ -189,6 +195,20 @@ func longestFirst(runs []Run, calls [][]int) [][]int {
 		return sum
 	}
 	slices.SortStableFunc(calls, func(a, b []int) int { return cmp.Compare(cost(b), cost(a)) })
+	seen := map[string]bool{}
+	scout := map[int]bool{} // by the call's first run
+	for _, c := range calls {
+		if p := runs[c[0]].Cell.Policy; !seen[p] {
+			seen[p], scout[c[0]] = true, true
+		}
+	}
+	rank := func(call []int) int {
+		if scout[call[0]] {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(calls, func(a, b []int) int { return cmp.Compare(rank(a), rank(b)) })
 	return calls
 }
 
@@ -283,37 +303,3 @@ func (r *recorder) Warn(_ int, code, message string) {
 }
 
 func (r *recorder) Done(int) { r.done = true }
-
-// board adds up the progress of all runs.
-type board struct {
-	mu     sync.Mutex
-	shares []float64
-	weight []float64
-	total  float64
-	done   float64
-	report func(float64)
-	single bool // one replication per cell
-}
-
-func newBoard(batch []Run, report func(float64)) *board {
-	b := &board{report: report, shares: make([]float64, len(batch)), weight: make([]float64, len(batch)), single: true}
-	for i := range batch {
-		b.weight[i] = weight(&batch[i])
-		b.total += b.weight[i]
-		b.single = b.single && batch[i].Rep == 0
-	}
-	return b
-}
-
-func (b *board) set(i int, share float64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if share <= b.shares[i] {
-		return
-	}
-	b.done += (share - b.shares[i]) * b.weight[i]
-	b.shares[i] = share
-	if b.report != nil {
-		b.report(b.done / b.total)
-	}
-}
