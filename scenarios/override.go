@@ -72,7 +72,7 @@ func overlay(root *node, steps []string, value *node) (*node, string) {
 		case steps[i-1] == "arrivals":
 			empty := &node{kind: mapNode, src: at.src, line: at.line, col: at.col, end: at.end, key: &bare}
 			open.keys, open.items = []*node{&bare}, []*node{empty}
-		case slices.Contains(steps[:i], "balance"):
+		case slices.Contains(steps[:i], "policies"):
 			name := &node{kind: scalarNode, text: "name", src: at.src, line: at.line, col: at.col, end: at.end}
 			bare.key = name
 			open.keys, open.items = []*node{name}, []*node{&bare}
