@@ -243,14 +243,14 @@ func TestLocale(t *testing.T) {
 
 func TestProgressLine(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "x   0%", progressLine("x", 0, time.Second, false, 80))
-	require.Equal(t, "x  25%, 30 s left", progressLine("x", 0.25, 10*time.Second, false, 80))
-	require.Equal(t, "x  50%, 10 min left", progressLine("x", 0.5, 10*time.Minute, false, 80))
-	require.Equal(t, "x  50%, 2.0 h left", progressLine("x", 0.5, 2*time.Hour, false, 80))
-	require.Equal(t, "x 100%", progressLine("x", 1, time.Second, false, 80))
-	require.Equal(t, "["+strings.Repeat("=", 20)+strings.Repeat(" ", 20)+"] x  50%, 10 s left", progressLine("x", 0.5, 10*time.Second, true, 80))
-	require.LessOrEqual(t, len(progressLine("x", 0.5, 10*time.Second, true, 30)), 30)
-	require.NotContains(t, progressLine("x", 0.5, time.Second, true, 12), "[")
+	require.Equal(t, "x   0%", progressLine("x", 0, timeLeft(0, time.Second), false, 80))
+	require.Equal(t, "x  25%, 30 s left", progressLine("x", 0.25, timeLeft(0.25, 10*time.Second), false, 80))
+	require.Equal(t, "x  50%, 10 min left", progressLine("x", 0.5, timeLeft(0.5, 10*time.Minute), false, 80))
+	require.Equal(t, "x  50%, 2.0 h left", progressLine("x", 0.5, timeLeft(0.5, 2*time.Hour), false, 80))
+	require.Equal(t, "x 100%", progressLine("x", 1, timeLeft(1, time.Second), false, 80))
+	require.Equal(t, "["+strings.Repeat("=", 20)+strings.Repeat(" ", 20)+"] x  50%, 10 s left", progressLine("x", 0.5, timeLeft(0.5, 10*time.Second), true, 80))
+	require.LessOrEqual(t, len(progressLine("x", 0.5, timeLeft(0.5, 10*time.Second), true, 30)), 30)
+	require.NotContains(t, progressLine("x", 0.5, timeLeft(0.5, time.Second), true, 12), "[")
 }
 
 func TestQuote(t *testing.T) {

@@ -24,6 +24,7 @@ type progress struct {
 
 	mu    sync.Mutex
 	share float64
+	shown float64 // the most that was told: a bar never goes back
 	stop  chan struct{}
 	gone  chan struct{}
 }
@@ -69,9 +70,10 @@ func (p *progress) tell(every time.Duration) {
 			return
 		case now := <-tick.C:
 			p.mu.Lock()
-			share := p.share
+			p.shown = max(p.shown, p.share)
+			share, shown := p.share, p.shown
 			p.mu.Unlock()
-			line := progressLine(p.name, share, now.Sub(p.start), p.bar, p.width)
+			line := progressLine(p.name, shown, timeLeft(share, now.Sub(p.start)), p.bar, p.width)
 			if p.bar {
 				fmt.Fprint(p.s.err, "\r"+line+"\x1b[K")
 			} else {
@@ -91,12 +93,20 @@ func (p *progress) end() {
 	p.stop = nil
 }
 
-// progressLine says the share done and, once it can be guessed, the time left.
-func progressLine(name string, share float64, elapsed time.Duration, bar bool, width int) string {
+// timeLeft guesses how long the rest takes; 0 = nobody knows yet.
+func timeLeft(share float64, elapsed time.Duration) time.Duration {
+	if share <= 0.01 || share >= 1 {
+		return 0
+	}
+	return time.Duration(float64(elapsed) * (1 - share) / share)
+}
+
+// progressLine says the share done and, once it is known, the time left.
+func progressLine(name string, share float64, rest time.Duration, bar bool, width int) string {
 	share = min(max(share, 0), 1)
 	text := fmt.Sprintf("%s %3.0f%%", name, 100*share)
-	if share > 0.01 && share < 1 {
-		text += ", " + left(time.Duration(float64(elapsed)*(1-share)/share)) + " left"
+	if rest > 0 {
+		text += ", " + left(rest) + " left"
 	}
 	if !bar {
 		return text

@@ -15,8 +15,7 @@ type board struct {
 	policy []int // by run: place in costs
 	costs  []cost
 	report func(float64)
-	top    float64 // the most reported
-	single bool    // one replication per cell
+	single bool // one replication per cell
 }
 
 // cost is what is known of one policy. Weights are requests, more where queues are longer.
@@ -68,8 +67,7 @@ func (b *board) set(i int, share float64) {
 	b.costs[b.policy[i]].done += (share - b.shares[i]) * b.weight[i]
 	b.shares[i] = share
 	if b.report != nil {
-		b.top = max(b.top, b.share()) // what is learned may take it back: it waits then
-		b.report(b.top)
+		b.report(b.share())
 	}
 }
 

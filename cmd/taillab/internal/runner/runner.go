@@ -31,7 +31,8 @@ type Options struct {
 	// comparison, in the order of the plan: the host gets them in one call.
 	Together bool
 	// Progress is called now and then, from one goroutine at a time, with the share
-	// of the work done, 0…1, weighted by requests.
+	// of the expected time that has passed, 0…1. What is learned on the way may take it
+	// back a little.
 	Progress func(share float64)
 	// AsPlanned runs the plan's seeds, once, whatever precision it asks for: a live
 	// host does, and a simulation beside one.
