@@ -82,6 +82,7 @@ validation: ## rewrite the part of docs/validation.md that verify computes (2 mi
 
 quota-live: ## limiters on seven real redis-servers against the simulator (4 min on a quiet machine)
 	QUOTA_LIVE=1 $(GO) test ./cmd/taillab/app -run TestQuotaLive -v -count 1 -timeout 20m
+
 quota-tables: ## known answers of limiters, dividers and placements, then what limiters cost (30 s)
 	$(GO) test -count 1 -v ./policies/quota ./policies/share -run '^Test(GCRA|Token|Concurrency|Lease|Leaky|Sliding|Fixed|Group|Moved|Imbalance|Divide|FCFS|Fill)' | grep -v '^=== '
 	$(GO) run ./cmd/taillab run quota-frontier --ui none
