@@ -18,6 +18,8 @@ func Catalog() policies.Catalog {
 			func() Autoscaler { return newKPA() }).From("code: knative/serving pkg/autoscaler"),
 		policies.Of("keda", "so many replicas per request that is open, and none without any",
 			func() Autoscaler { return newKEDA() }).From("code: kedacore/keda"),
+		policies.Of("ray-serve", "in proportion to the ongoing requests, after a patient delay",
+			func() Autoscaler { return newRayServe() }).From("code: ray-project/ray python/ray/serve"),
 		policies.Of("backlog", "what works the backlog off within a time, beside the arrivals",
 			func() Autoscaler {
 				return &Backlog{Drain: time.Minute, Rho: 0.8, HalfLife: time.Minute, DownWindow: 5 * time.Minute, Period: 5 * time.Second}
