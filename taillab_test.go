@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"taillab"
 	"taillab/policies"
@@ -98,7 +99,7 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"json": jsonIs, "onedoc": oneDocument, "samejson": sameSummary, "truncate": truncate,
-			"samevalue": sameValue, "latest": latest, "exits": exits, "narrow": narrow,
+			"samevalue": sameValue, "latest": latest, "exits": exits, "narrow": narrow, "valid": valid,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("COLUMNS", "100")
@@ -127,6 +128,17 @@ func oneDocument(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(d.Decode(&v))
 	if d.More() {
 		ts.Fatalf("%s holds more than one document", args[0])
+	}
+}
+
+// valid is `valid FILE SCHEMA`: the JSON file is as its schema says.
+func valid(ts *testscript.TestScript, neg bool, args []string) {
+	schema, err := jsonschema.NewCompiler().Compile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(err)
+	if err := schema.Validate(v); (err == nil) == neg {
+		ts.Fatalf("%s: %v", args[0], err)
 	}
 }
 

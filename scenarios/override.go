@@ -84,6 +84,25 @@ func overlay(root *node, steps []string, value *node) (*node, string) {
 	return set(root, steps, value)
 }
 
+// without returns the tree without the value at a path that exists; what lies on the
+// way is copied.
+func without(n *node, path []string) *node {
+	i, err := strconv.Atoi(path[0])
+	if n.kind == mapNode || err != nil {
+		i = slices.IndexFunc(n.keys, func(k *node) bool { return k.text == path[0] })
+	}
+	c := *n
+	c.keys, c.items = slices.Clone(n.keys), slices.Clone(n.items)
+	if len(path) > 1 {
+		c.items[i] = without(n.items[i], path[1:])
+		return &c
+	}
+	if c.items = slices.Delete(c.items, i, i+1); n.kind == mapNode {
+		c.keys = slices.Delete(c.keys, i, i+1)
+	}
+	return &c
+}
+
 // splitPath cuts `a.b[1].c` into its steps.
 func splitPath(path string) []string {
 	path = strings.ReplaceAll(strings.ReplaceAll(path, "[", "."), "]", "")
@@ -136,6 +155,14 @@ func (d *decoder) flags(root *node, sets []string) *node {
 		if parsed == nil {
 			continue
 		}
+		if parsed.kind == nullNode {
+			if !exists(root, path) {
+				d.ps.at(here, path, "PATH=null takes a written key away; PATH=VALUE sets one", "%s cannot be removed: it is not in the file", path)
+			} else {
+				root = without(root, splitPath(path))
+			}
+			continue
+		}
 		next, why := overlay(root, splitPath(path), parsed)
 		if why != "" {
 			d.ps.at(here, path, "", "%s cannot be set: %s", path, why)
@@ -148,8 +175,11 @@ func (d *decoder) flags(root *node, sets []string) *node {
 
 // flagValue reads VALUE as YAML, so that lists and maps work, too.
 func (d *decoder) flagValue(src *text, value string) *node {
-	if strings.TrimSpace(value) == "" {
+	switch strings.TrimSpace(value) {
+	case "":
 		return &node{kind: scalarNode, src: src, quoted: true}
+	case "null", "~":
+		return &node{kind: nullNode, src: src}
 	}
 	inner := &problemList{}
 	n := parse(&text{name: src.name, flag: true, lines: strings.Split(value, "\n")}, []byte(value), inner)

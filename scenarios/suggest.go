@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Suggest is the hint for a name that does not exist: the nearest valid ones, or
-// all of them where none is near and they are few. listing says where all are
+// Suggest is the hint for a name that does not exist: the nearest valid ones, else
+// those it is a part of, or all of them where none is near and they are few. listing says where all are
 // listed ("taillab list policies"); it may be empty.
 func Suggest(name string, valid []string, listing string) string {
 	best, limit := []string(nil), max(1, utf8.RuneCountInString(name)/3)
@@ -20,6 +20,9 @@ func Suggest(name string, valid []string, listing string) string {
 		case d == limit && !slices.Contains(best, v):
 			best = append(best, v)
 		}
+	}
+	if best == nil {
+		best = containing(name, valid)
 	}
 	switch {
 	case len(best) > 0:
@@ -36,6 +39,17 @@ func Suggest(name string, valid []string, listing string) string {
 		return "see: " + listing
 	}
 	return fmt.Sprintf("one of: %s … (%d in all)", strings.Join(valid[:12], " "), len(valid))
+}
+
+// containing lists the names that the user has written a part of.
+func containing(part string, valid []string) []string {
+	var out []string
+	for _, v := range valid {
+		if utf8.RuneCountInString(part) > 2 && strings.Contains(v, part) && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // near is Suggest for a message that lists the valid names itself.

@@ -175,7 +175,7 @@ services: {main: {fleet: {replicas: 6}}, rerank: {fleet: {replicas: 1}}}
 	many := "targets: ['http://a:1', 'http://b:1', 'http://c:1', 'http://b:1/']"
 	agents := "targets:\n  - {url: 'http://a:1', agent: 'http://a:2'}\n  - http://b:1"
 	return []targetRow{
-		{"transport", services("transport: openai", twoTargets), "", "services.main.transport", `unknown transport "openai"`, `did you mean "openai-chat"?`},
+		{"transport", services("transport: openai", twoTargets), "", "services.main.transport", `unknown transport "openai"`, `did you mean "openai-chat" or "openai-completions"?`},
 		{"transport-grpc", services("transport: kserve-grpc", twoTargets), "", "services.main.transport", `unknown transport "kserve-grpc"`, "one of http-json, openai-chat, openai-completions, kserve"},
 		{"empty", services("targets: []"), "", "services.main.targets", "is empty", "list at least one url, or set source: {dns: …}"},
 		{"no-scheme", services("targets:\n  - 10.0.0.1:8000"), "", "services.main.targets[0]", `"10.0.0.1:8000" has no scheme`, "write http://10.0.0.1:8000"},

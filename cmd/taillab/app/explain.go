@@ -13,7 +13,7 @@ import (
 
 // explainCmd is `taillab explain`.
 type explainCmd struct {
-	Name   string `arg:"" help:"Policy, scenario, metric, GPU preset, outcome, warning or exit code; policy/NAME picks one kind."`
+	Name   string `arg:"" help:"Policy, scenario, key of scenarios, metric, GPU preset, workload, outcome, warning or exit code; policy/NAME picks one kind."`
 	Common common `embed:""`
 }
 
@@ -33,6 +33,8 @@ func topics() []topic {
 		{"outcome", outcomeNames, (*session).explainOutcome},
 		{"warning", warningNames, (*session).explainWarning},
 		{"exit", exitNames, (*session).explainExit},
+		{"key", keyNames, (*session).explainKey},
+		{"workload", workloadNames, (*session).explainWorkload},
 	}
 }
 
@@ -61,10 +63,10 @@ func (c *explainCmd) run(s *session) int {
 		if !contains(names, name) {
 			continue
 		}
-		var b bytes.Buffer
 		if found {
-			b.WriteString("\n")
+			fmt.Fprintln(s.out)
 		}
+		var b bytes.Buffer
 		found = true
 		t.explain(s, &b, name)
 		_, _ = s.out.Write(b.Bytes()) // a pipe does not fail
@@ -82,6 +84,9 @@ func (s *session) explainPolicy(b *bytes.Buffer, name string) {
 	for _, e := range s.catalog {
 		if e.Name != name {
 			continue
+		}
+		if b.Len() > 0 { // of another family
+			b.WriteString("\n")
 		}
 		d := scenarios.Describe(e)
 		fmt.Fprintf(b, "policy %s  (%s)\n  %s\n", d.Name, d.Family, d.About)
@@ -119,6 +124,11 @@ func parameters(b *bytes.Buffer, list []scenarios.Parameter) {
 		}
 		rows = append(rows, []string{p.Name, p.Type, def, p.Range, p.About})
 	}
+	aligned(b, rows)
+}
+
+// aligned prints rows in columns; the first row names them.
+func aligned(b *bytes.Buffer, rows [][]string) {
 	wide := make([]int, len(rows[0]))
 	for _, r := range rows {
 		for i, c := range r {

@@ -13,7 +13,7 @@ type grammar struct {
 	Check     checkCmd     `cmd:"" help:"Validate scenarios; nothing is run."`
 	Compare   compareCmd   `cmd:"" help:"Hold a saved run against another one, or against a baseline."`
 	List      listCmd      `cmd:"" help:"List policies, scenarios, GPUs, workloads, metrics or formats."`
-	Explain   explainCmd   `cmd:"" help:"Say what a policy, scenario, metric, GPU, outcome, warning or exit code is."`
+	Explain   explainCmd   `cmd:"" help:"Say what a policy, scenario, key, metric, GPU, workload, outcome, warning or exit code is."`
 	Report    reportCmd    `cmd:"" help:"Redraw saved runs; nothing is run again."`
 	Capacity  capacityCmd  `cmd:"" help:"Find the highest load, or the fewest replicas, at which each policy meets a rule."`
 	Replay    replayCmd    `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
@@ -22,6 +22,8 @@ type grammar struct {
 	Proxy     proxyCmd     `cmd:"" help:"Serve real clients: a reverse proxy whose policies are the scenario's."`
 	Verify    verifyCmd    `cmd:"" help:"Hold the simulator to queueing theory."`
 	Workload  workloadCmd  `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
+	Init      initCmd      `cmd:"" help:"Write a commented scenario to start from."`
+	Schema    schemaCmd    `cmd:"" help:"Print the JSON Schema of scenarios, or of the summary."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
 }
 
@@ -36,7 +38,7 @@ type common struct {
 type scenarioFlags struct {
 	Seed    uint64   `default:"1" help:"Base seed, 0…2⁵³−1, from which the seed of each replication is derived." placeholder:"N"`
 	Seeds   int      `help:"Replications of every cell, 1…10,000; default: the scenario's." placeholder:"N"`
-	Set     []string `sep:"none" help:"Override a scenario key, e.g. fleet.replicas=32; repeatable." placeholder:"PATH=VALUE"`
+	Set     []string `sep:"none" help:"Override a scenario key, e.g. fleet.replicas=32; KEY=null removes one; repeatable." placeholder:"PATH=VALUE"`
 	SkipBad skipBad  `help:"Skip unreadable trace rows, up to 5%; =all: any share."`
 }
 
@@ -86,5 +88,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "compare", "list", "explain", "report", "capacity", "replay", "calibrate", "emulate", "proxy", "verify", "workload", "version"}
+	return []string{"run", "check", "compare", "list", "explain", "report", "capacity", "replay", "calibrate", "emulate", "proxy", "verify", "workload", "init", "schema", "version"}
 }

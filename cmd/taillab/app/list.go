@@ -19,10 +19,11 @@ type listCmd struct {
 	Common common `embed:""`
 }
 
-// row is one line of a list; more holds further fields of the JSON form.
+// row is one line of a list; kind tells rows of a list apart where there are several,
+// more holds further fields of the JSON form.
 type row struct {
-	name, about string
-	more        map[string]any
+	name, kind, about string
+	more              map[string]any
 }
 
 // listing is one kind of things that can be listed.
@@ -104,16 +105,20 @@ func (s *session) json(v any) int {
 
 // columns prints names and sentences, cut to the terminal when there is one.
 func (s *session) columns(indent string, rows []row) {
-	wide := 0
+	wide, kinds := 0, 0
 	for _, r := range rows {
-		wide = max(wide, utf8.RuneCountInString(r.name))
+		wide, kinds = max(wide, utf8.RuneCountInString(r.name)), max(kinds, utf8.RuneCountInString(r.kind))
 	}
 	limit := 0
 	if isTTY(s.Stdout) {
 		limit = s.width(s.Stdout)
 	}
 	for _, r := range rows {
-		line := indent + r.name + strings.Repeat(" ", wide-utf8.RuneCountInString(r.name)+2) + r.about
+		line := indent + r.name + strings.Repeat(" ", wide-utf8.RuneCountInString(r.name)+2)
+		if kinds > 0 {
+			line += r.kind + strings.Repeat(" ", kinds-utf8.RuneCountInString(r.kind)+2)
+		}
+		line += r.about
 		if limit > 0 && utf8.RuneCountInString(line) > limit {
 			line = string([]rune(line)[:limit-1]) + "…"
 		}
@@ -124,7 +129,7 @@ func (s *session) columns(indent string, rows []row) {
 func (s *session) policyRows() []row {
 	var out []row
 	for _, e := range s.catalog {
-		out = append(out, row{e.Name, e.About, map[string]any{"family": e.Family, "source": e.Source}})
+		out = append(out, row{e.Name, e.Family, e.About, map[string]any{"family": e.Family, "source": e.Source}})
 	}
 	return out
 }
@@ -132,7 +137,7 @@ func (s *session) policyRows() []row {
 func (s *session) scenarioRows() []row {
 	var out []row
 	for _, i := range scenarios.Embedded() {
-		out = append(out, row{i.Name, i.About, nil})
+		out = append(out, row{i.Name, "", i.About, nil})
 	}
 	return out
 }
@@ -142,10 +147,10 @@ func (s *session) gpuRows() []row {
 	for _, n := range scenarios.PresetNames() {
 		p, err := scenarios.Preset(n)
 		if err != nil { // a broken preset is listed with what is wrong with it
-			out = append(out, row{n, err.Error(), nil})
+			out = append(out, row{n, "", err.Error(), nil})
 			continue
 		}
-		out = append(out, row{n, fmt.Sprintf("%-13s  LOO %-5s  %s [%s]", p.Kind, looText(p.LOOMAPE), presetLine(p.Model, p.GPU), p.Source), map[string]any{
+		out = append(out, row{n, "", fmt.Sprintf("%-13s  LOO %-5s  %s [%s]", p.Kind, looText(p.LOOMAPE), presetLine(p.Model, p.GPU), p.Source), map[string]any{
 			"model": p.Model, "gpu": p.GPU, "kind": p.Kind, "source": p.Source, "derived": p.Derived, "loo_mape": p.LOOMAPE}})
 	}
 	return out
@@ -173,16 +178,16 @@ func presetLine(model, gpu string) string {
 func (s *session) workloadRows() []row {
 	var out []row
 	for _, p := range workloads.Presets() {
-		out = append(out, row{p.Name, p.About, map[string]any{"kind": "preset"}})
+		out = append(out, row{p.Name, "preset", p.About, map[string]any{"kind": "preset"}})
 	}
 	for _, k := range workloads.ArrivalKinds() {
-		out = append(out, row{k.Name, k.About, map[string]any{"kind": "arrivals"}})
+		out = append(out, row{k.Name, "arrivals", k.About, map[string]any{"kind": "arrivals"}})
 	}
 	for _, k := range workloads.DistKinds() {
-		out = append(out, row{k.Name, k.About, map[string]any{"kind": "distribution"}})
+		out = append(out, row{k.Name, "distribution", k.About, map[string]any{"kind": "distribution"}})
 	}
 	for _, f := range workloads.Formats() {
-		out = append(out, row{f, "a format of trace files", map[string]any{"kind": "trace format"}})
+		out = append(out, row{f, "trace format", "a format of trace files", map[string]any{"kind": "trace format"}})
 	}
 	return out
 }
@@ -197,7 +202,7 @@ func (s *session) metricRows() []row {
 		if m.Unit != "ratio" {
 			about += " [" + m.Unit + "]"
 		}
-		out = append(out, row{m.Name, about, map[string]any{"json": m.JSON, "unit": m.Unit, "better": m.Better, "groups": m.Group, "family": m.Family}})
+		out = append(out, row{m.Name, "", about, map[string]any{"json": m.JSON, "unit": m.Unit, "better": m.Better, "groups": m.Group, "family": m.Family}})
 	}
 	return out
 }
@@ -205,7 +210,7 @@ func (s *session) metricRows() []row {
 func (s *session) formatRows() []row {
 	var out []row
 	for _, f := range formats() {
-		out = append(out, row{f.Name, f.About, nil})
+		out = append(out, row{f.Name, "", f.About, nil})
 	}
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -138,8 +140,19 @@ func (s *session) misuse(err error) int {
 	if what, ok := strings.CutPrefix(msg, "expected "); ok {
 		return s.fail(exitUsage, help, "%s needs %s", at, strings.NewReplacer(`"`, "").Replace(what))
 	}
+	if c := noChoice.FindStringSubmatch(msg); c != nil {
+		values := slices.DeleteFunc(strings.Split(strings.ReplaceAll(c[2], `"`, ""), ","), func(v string) bool { return v == "" })
+		hint := scenarios.Suggest(c[3], values, "")
+		if !strings.HasPrefix(hint, "did you mean") {
+			hint = help
+		}
+		return s.fail(exitUsage, hint, "%s is %q: it must be one of %s", strings.Trim(c[1], "[]<>"), c[3], strings.Join(values, ", "))
+	}
 	return s.fail(exitUsage, help, "%s", plainWords(msg))
 }
+
+// noChoice is what the flag parser says of a value that is not in its list.
+var noChoice = regexp.MustCompile(`^(\S+) must be one of (\S*) but got "(.*)"$`)
 
 // plainWords rewrites what the flag parser says of types.
 func plainWords(msg string) string {
