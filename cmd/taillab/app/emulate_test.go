@@ -60,13 +60,13 @@ func TestEmulateServesUntilInterrupted(t *testing.T) {
 func TestEmulateRefuses(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"--replicas is -1":              {"--replicas=-1"},
-		"listen address \"nowhere\"":    {"--listen", "nowhere"},
-		"no balancer called \"jik\"":    {"--policy", "jik"},
-		"no file and no embedded":       {"missing-scenario"},
-		"--seed is 9007199254740992":    {"--seed", "9007199254740992"},
-		"choose another address with":   {"--listen", "127.0.0.1:99999"},
-		"must be one of \"\",\"text\",": {"--orca", "bin"},
+		"--replicas is -1":             {"--replicas=-1"},
+		"listen address \"nowhere\"":   {"--listen", "nowhere"},
+		"no balancer called \"jik\"":   {"--policy", "jik"},
+		"no file and no embedded":      {"missing-scenario"},
+		"--seed is 9007199254740992":   {"--seed", "9007199254740992"},
+		"choose another address with":  {"--listen", "127.0.0.1:99999"},
+		"it must be one of text, json": {"--orca", "bin"},
 	} {
 		r := call(Process{Args: append([]string{"emulate"}, args...)})
 		require.Equal(t, exitUsage, r.code, r.err)
