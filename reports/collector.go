@@ -15,6 +15,12 @@ const (
 // SLO is what a request must meet to count as goodput; 0 means no bound.
 type SLO struct{ Latency, TTFT, TPOT time.Duration }
 
+// Met tells whether a request that was served met the limits.
+func (s SLO) Met(r *Record) bool {
+	within := func(d, limit time.Duration) bool { return limit <= 0 || d <= limit }
+	return within(r.Latency, s.Latency) && within(r.TTFT, s.TTFT) && within(r.TPOT, s.TPOT)
+}
+
 // Setup says what a Collector must expect. All names are slots fixed when the
 // plan is made, the same for every policy: a record carries indices only.
 type Setup struct {

@@ -20,6 +20,9 @@ type Elastic struct {
 // Scale is how many replicas there are at the start, at least, at most.
 type Scale struct{ Start, Min, Max int }
 
+// Clamp bounds a count.
+func (s Scale) Clamp(n int) int { return min(max(n, s.Min), s.Max) }
+
 // Lifecycle is what passes between asking for a replica and being rid of it.
 type Lifecycle struct {
 	Bind       time.Duration // until a node has it

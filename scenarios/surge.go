@@ -3,6 +3,8 @@ package scenarios
 import (
 	"math"
 	"time"
+
+	"taillab/reports"
 )
 
 // Surge is the first rise of the arrival rate that the scenario writes down.
@@ -38,6 +40,29 @@ func (s *Setup) Surge() (Surge, bool) {
 		}
 	}
 	return best, best.At >= 0
+}
+
+// Scaling prepares what a run with fleets that change their size is judged by; nil when
+// all keep theirs.
+func (s *Setup) Scaling() *reports.Scaling {
+	start, needed := 0, 0
+	surge, rises := s.Surge()
+	elastic := false
+	for i := range s.Services {
+		if e := s.Services[i].Elastic; e != nil {
+			elastic = true
+			start += e.Start
+			if rises {
+				needed += s.Need(i, surge.Rate)
+			}
+		}
+	}
+	if !elastic {
+		return nil
+	}
+	out := &reports.Scaling{SLO: s.Measure.SLO != (reports.SLO{}), Surge: surge.At, Needed: needed}
+	out.Begin(start, start)
+	return out
 }
 
 // PerReplica is the rate of requests at which one replica of service i would have

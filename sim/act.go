@@ -95,7 +95,7 @@ func (l *lab) deliver(i uint32) {
 	it.ID, it.Demand, it.Input, it.Output, it.Deadline = i, q.demand, q.input, q.output, q.deadline
 	it.Class, it.Priority, it.Factor = q.class, q.priority, l.factor(s, r, a.req)
 	if s.elastic != nil {
-		s.elastic.meters[r].accepted++
+		s.elastic.books.Accepted(r)
 	}
 	before := s.filed(r)
 	due := s.pool.Accept(now, r, it, &l.ev)

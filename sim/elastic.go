@@ -9,7 +9,6 @@ import (
 	"taillab/policies"
 	"taillab/policies/autoscale"
 	"taillab/policies/chance"
-	"taillab/reports"
 	"taillab/scenarios"
 )
 
@@ -36,13 +35,10 @@ type elastic struct {
 	tape   []byte // JSON, one autoscale.Call after another
 	poked  bool
 
-	meters  []meter
-	gauges  []gauge
-	classes []classWork
-	started []bool        // by request: it was in a slot
-	open    int           // requests not answered yet
-	came    int           // requests since the last row of the timeline
-	busy    time.Duration // GPU time of the fleet at the last call
+	books   *autoscale.Books
+	scrapes []time.Duration
+	started []bool // by request: it was in a slot
+	came    int    // requests since the last row of the timeline
 	ahead   foresight
 
 	loading loader
@@ -103,7 +99,8 @@ func (l *lab) addElastic(i int) error {
 	if s.cfg.Elastic == nil {
 		return nil
 	}
-	e := &elastic{l: l, svc: i, s: s, cfg: s.cfg.Elastic, pods: make([]pod, s.pool.Len()), meters: make([]meter, s.pool.Len())}
+	e := &elastic{l: l, svc: i, s: s, cfg: s.cfg.Elastic, pods: make([]pod, s.pool.Len())}
+	e.books = autoscale.NewBooks(s.pool.Len(), s.pool.Model(0).Slots(), s.pool.BusySlotTime)
 	l.faulty, s.pool.SkipBegan = true, false
 	s.changeable()
 	s.elastic, e.spec, e.taped = e, e.cfg.Start, l.rep.Cell.Setup.Measure.Tape
@@ -124,12 +121,12 @@ func (l *lab) addElastic(i int) error {
 			continue
 		}
 		e.pods[r] = pod{phase: autoscale.Ready, number: r, used: true, everReady: true, holds: true, quiet: true}
+		e.books.Begin(uint32(r), r, 0)
 	}
 	e.next = e.cfg.Start
 	e.nodes.n, e.idle.n = e.cfg.Start, e.cfg.Start
-	if r, ok := e.policy.(autoscale.Reader); ok {
-		e.addGauges(r.Queries())
-	}
+	e.books.Read(e.policy)
+	e.scrapes = e.books.Scrapes()
 	if _, ok := e.policy.(autoscale.Oracle); ok {
 		return e.ahead.init(e)
 	}
@@ -146,8 +143,8 @@ func (noWakes) WakeAt(time.Duration, uint8, uint64) {
 
 // start asks for the first decision and lets the nodes begin to age.
 func (e *elastic) start() {
-	for k := range e.gauges {
-		e.l.eng.Schedule(At(e.gauges[k].q.Scrape), e.l.id.scrape, uint64(e.svc)<<32|uint64(k))
+	for k, period := range e.scrapes {
+		e.l.eng.Schedule(At(period), e.l.id.scrape, uint64(e.svc)<<32|uint64(k))
 	}
 	e.age()
 	e.desire()
@@ -170,7 +167,7 @@ func (e *elastic) desire() {
 		e.hold = d.Hold
 		e.l.tellHold(e.svc, d.Hold)
 	}
-	e.spec = min(max(d.Count, e.cfg.Min), e.cfg.Max)
+	e.spec = e.cfg.Clamp(d.Count)
 	e.poked = e.poked && e.spec == 0
 	e.l.scaled(now)
 	e.reconcile()
@@ -190,9 +187,7 @@ func (e *elastic) poke() {
 		return
 	}
 	e.poked = true
-	for k := range e.gauges {
-		e.gauges[k].note(e.l.now(), float64(e.l.held(e.svc)))
-	}
+	e.books.Note(e.l.now(), e.l.held(e.svc))
 	e.l.eng.Reset(e.call, At(e.l.now()))
 }
 
@@ -238,24 +233,19 @@ func (e *elastic) free() int {
 }
 
 func (e *elastic) victim() uint32 {
-	best := -1
+	best, least := -1, autoscale.Pod{}
 	for r := range e.pods {
-		if e.pods[r].counts() && (best < 0 || e.pods[r].before(&e.pods[best])) {
-			best = r
+		if p := e.pods[r].shown(); e.pods[r].counts() && (best < 0 || p.Before(&least)) {
+			best, least = r, p
 		}
 	}
 	return uint32(best)
 }
 
-// before orders pods by how little is lost with them.
-func (p *pod) before(q *pod) bool {
-	if p.phase != q.phase {
-		return p.phase < q.phase
-	}
-	if p.transition != q.transition {
-		return p.transition > q.transition
-	}
-	return p.number > q.number
+// shown is a pod as its autoscaler sees it.
+func (p *pod) shown() autoscale.Pod {
+	return autoscale.Pod{ID: p.number, Phase: p.phase, Ready: p.phase == autoscale.Ready, EverReady: p.everReady,
+		Start: p.start, LastTransition: p.transition, Deleted: p.phase == autoscale.Draining || p.condemned}
 }
 
 // ready counts the pods that take requests.
@@ -330,27 +320,4 @@ func (l *lab) scaled(now time.Duration) {
 }
 
 // addScaling prepares what a run with fleets that change their size is judged by.
-func (l *lab) addScaling() {
-	c := l.rep.Cell
-	start := 0
-	for i := range l.svcs {
-		if e := l.svcs[i].elastic; e != nil {
-			start += e.cfg.Start
-			if l.scale == nil {
-				l.scale = &reports.Scaling{SLO: c.Setup.Measure.SLO != (reports.SLO{}), Surge: -1}
-			}
-		}
-	}
-	if l.scale == nil {
-		return
-	}
-	if surge, ok := c.Setup.Surge(); ok {
-		l.scale.Surge = surge.At
-		for i := range l.svcs {
-			if l.svcs[i].elastic != nil {
-				l.scale.Needed += c.Setup.Need(i, surge.Rate)
-			}
-		}
-	}
-	l.scale.Begin(start, start)
-}
+func (l *lab) addScaling() { l.scale = l.rep.Cell.Setup.Scaling() }

@@ -102,7 +102,7 @@ func (e *elastic) becomeReady(r uint32) {
 	c.down, c.asleep = 0, nil
 	c.epoch++
 	l.rerate(e.svc, r)
-	e.meters[r] = meter{at: l.now(), base: e.s.pool.BusySlotTime(r, l.now())}
+	e.books.Begin(r, p.number, l.now())
 	l.half(e.svc, r, balance.ReplicaEvent{Kind: balance.ReplicaStarted})
 	e.announce(r, balance.ChangeAdded)
 	if l.scale != nil {
@@ -142,6 +142,7 @@ func (e *elastic) drain(r uint32, grace time.Duration, why cause) {
 	}
 	if p.phase == autoscale.Ready {
 		p.phase, p.transition = autoscale.Draining, e.l.now()
+		e.books.Drain(r)
 		e.l.half(e.svc, r, balance.ReplicaEvent{Kind: balance.ReplicaStopping})
 		e.announce(r, balance.ChangeDraining)
 		e.l.scaled(e.l.now())
@@ -212,6 +213,7 @@ func (e *elastic) over(r uint32, told bool) {
 	p := &e.pods[r]
 	e.gpu(r, false)
 	p.phase = autoscale.Gone
+	e.books.End(r)
 	p.epoch++
 	if told {
 		e.announce(r, balance.ChangeRemoved)

@@ -66,30 +66,26 @@ func (e *elastic) sending(ref policies.Ref, by int) {
 func (e *elastic) began(i uint32) {
 	if !e.started[i] {
 		e.started[i] = true
-		e.classes[e.l.reqs[i].class].waiting--
+		e.books.Began(uint32(e.l.reqs[i].class))
 	}
 }
 
 // finished books the work of a request that was served.
 func (e *elastic) finished(q *request, service time.Duration) {
-	c := &e.classes[q.class]
-	c.done++
-	c.service += service
+	e.books.Finished(uint32(q.class), service)
 }
 
 // closed books the end of a request. An attempt that lost may still start after it.
 func (e *elastic) closed(i uint32) {
-	e.open--
+	e.books.Closed()
 	e.began(i)
 }
 
 // judge books a measured request that has ended with what autoscalers are judged by;
 // n is the attempt that answered.
 func (l *lab) judge(q *request, rec *reports.Record, n uint8) {
-	slo := &l.rep.Cell.Setup.Measure.SLO
 	ok := policies.Outcome(rec.Outcome) == policies.OK
-	good := ok && within(rec.Latency, slo.Latency) && within(rec.TTFT, slo.TTFT) && within(rec.TPOT, slo.TPOT)
-	l.scale.Request(q.at, good)
+	l.scale.Request(q.at, ok && l.rep.Cell.Setup.Measure.SLO.Met(rec))
 	if ok {
 		l.second = append(l.second, rec.Latency)
 	}
@@ -108,8 +104,6 @@ func (l *lab) judge(q *request, rec *reports.Record, n uint8) {
 		}
 	}
 }
-
-func within(d, limit time.Duration) bool { return limit <= 0 || d <= limit }
 
 // provided adds what a service has held up to now.
 func (s *service) provided(x *snapshot) {

@@ -111,6 +111,18 @@ type Pod struct {
 	Failed         bool
 }
 
+// Before orders pods by how little is lost with them, as a ReplicaSet does: those that
+// are not ready first, then the one that became ready last.
+func (p *Pod) Before(q *Pod) bool {
+	if p.Phase != q.Phase {
+		return p.Phase < q.Phase
+	}
+	if p.LastTransition != q.LastTransition {
+		return p.LastTransition > q.LastTransition
+	}
+	return p.ID > q.ID
+}
+
 // Sample is one pod's reading of one metric, in thousandths of its unit: the mean over
 // the Window before At.
 type Sample struct {
