@@ -208,9 +208,10 @@ func (s *scene) loadPanel(b box, load Series, x axis) {
 	s.write(b.left, b.top-4, "offered load, requests/s", tickSize, text, 0)
 	s.drawY(b, y, ticks(linTicks(y.lo, y.hi, 3), tickNumber))
 	var line []pt
-	for _, q := range thin(load, maxPoints) {
+	for _, q := range thin(load, pointsOf(1)) {
 		line = append(line, pt{x.at(q.x), y.at(q.y)})
 	}
+	line = straight(line)
 	if len(line) == 0 {
 		return
 	}
@@ -231,23 +232,24 @@ func (s *scene) replicaPanel(b box, ps []FleetSeries, x axis) {
 	for i, p := range ps {
 		l := lookOf(i)
 		s.series(i, func() {
-			s.stroke(l.line, 0.9, []float64{3, 2}, steps(p.Desired, x, y)...)
-			s.stroke(l.line, 1.5, nil, steps(p.Ready, x, y)...)
+			each := pointsOf(3 * len(ps))
+			s.stroke(l.line, 0.9, []float64{3, 2}, steps(p.Desired, x, y, each)...)
+			s.stroke(l.line, 1.5, nil, steps(p.Ready, x, y, each)...)
 		})
 	}
 }
 
 // steps are the corners of a count that holds until it changes.
-func steps(se Series, x, y axis) []pt {
+func steps(se Series, x, y axis, each int) []pt {
 	var out []pt
-	for _, q := range thin(se, maxPoints) {
+	for _, q := range thin(se, each) {
 		p := pt{x.at(q.x), y.at(q.y)}
 		if n := len(out); n > 0 && out[n-1].y != p.y {
 			out = append(out, pt{p.x, out[n-1].y})
 		}
 		out = append(out, p)
 	}
-	return out
+	return straight(out)
 }
 
 func (s *scene) latencyPanel(b box, in FleetInput, x axis) {
@@ -276,9 +278,10 @@ func (s *scene) latencyPanel(b box, in FleetInput, x axis) {
 		l := lookOf(i)
 		s.series(i, func() {
 			var line []pt
-			for _, q := range thin(p.P99, maxPoints) {
+			for _, q := range thin(p.P99, pointsOf(3*len(in.Policies))) {
 				line = append(line, pt{x.at(q.x), y.at(q.y)})
 			}
+			line = straight(line)
 			if len(line) == 1 {
 				s.marker(l, line[0], 2, "")
 			}

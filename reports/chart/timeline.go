@@ -19,8 +19,12 @@ type Panel struct {
 	Series []Series
 }
 
-// maxPoints bounds a line of the timeline; extremes always survive.
-const maxPoints = 2000
+// maxPoints bounds a line of the timeline, chartPoints all lines of one together;
+// extremes always survive.
+const (
+	maxPoints   = 2000
+	chartPoints = 5000
+)
 
 // maxPanels is what fits under each other.
 const maxPanels = 5
@@ -141,9 +145,13 @@ func (s *scene) panels(b box, ps []Panel, labels []string) {
 	b.bottom -= 24
 	x := axis{lo: x0, hi: x1, p0: b.left, p1: b.right - 8, unit: "s"}
 	h := b.height() / float64(len(ps))
+	lines := 0
+	for _, p := range ps {
+		lines += len(p.Series)
+	}
 	for i, p := range ps {
 		pb := box{b.left, b.top + h*float64(i) + 13, b.right, b.top + h*float64(i+1) - 3}
-		s.panel(pb, p, x, min(max(int(pb.height()/16), 2), 5))
+		s.panel(pb, p, x, min(max(int(pb.height()/16), 2), 5), pointsOf(lines))
 	}
 	last := box{b.left, 0, b.right, b.bottom}
 	s.drawX(last, x, ticks(linTicks(x0, x1, 8), func(v float64) string { return short(v) + " s" }), false)
@@ -151,7 +159,7 @@ func (s *scene) panels(b box, ps []Panel, labels []string) {
 }
 
 // panel draws one quantity; the axis starts at 0 unless a value is below.
-func (s *scene) panel(b box, p Panel, x axis, most int) {
+func (s *scene) panel(b box, p Panel, x axis, most, each int) {
 	lo, hi := 0.0, 0.0
 	for _, se := range p.Series {
 		for _, v := range se.Y {
@@ -168,9 +176,10 @@ func (s *scene) panel(b box, p Panel, x axis, most int) {
 		l := lookOf(i)
 		s.series(i, func() {
 			var line []pt
-			for _, q := range thin(se, maxPoints) {
+			for _, q := range thin(se, each) {
 				line = append(line, pt{x.at(q.x), y.at(q.y)})
 			}
+			line = straight(line)
 			if len(line) == 1 {
 				s.marker(l, line[0], 2, "")
 				return
@@ -178,6 +187,23 @@ func (s *scene) panel(b box, p Panel, x axis, most int) {
 			s.add(op{path: line, stroke: l.line, width: 1.2, dash: l.dash})
 		})
 	}
+}
+
+// pointsOf is how many points a line may have, so that a chart of so many lines stays
+// small enough to send about.
+func pointsOf(lines int) int { return min(max(chartPoints/max(lines, 1), 100), maxPoints) }
+
+// straight leaves out points inside level stretches: nobody sees them.
+func straight(line []pt) []pt {
+	const unseen = 0.02
+	out := line[:0]
+	for i, p := range line {
+		if n := len(out); n > 0 && i+1 < len(line) && math.Abs(p.y-out[n-1].y) < unseen && math.Abs(p.y-line[i+1].y) < unseen {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // thin keeps at most most points: of each stretch of equal count the lowest and
