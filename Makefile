@@ -91,6 +91,10 @@ golden-update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./scenarios ./reports/chart ./reports/render -update
 	UPDATE=1 $(GO) test .
 
+reference: ## rewrite docs/scenario.md, docs/policies.md and scenarios/scenario.schema.json from the program
+	$(GO) test ./scenarios -run TestSchemaFile -update
+	UPDATE=1 $(GO) test . -run TestReference
+
 page: ## the HTML pages in a headless Chromium: both themes, 320 to 1200 px, operated; skipped where there is none
 	@.ci/page
 

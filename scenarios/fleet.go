@@ -266,5 +266,8 @@ func (d *decoder) labels(n *node, path string, base map[string]string) map[strin
 			out[k.text] = n.items[i].text
 		}
 	}
+	if len(out) == 0 {
+		return nil // as if never written
+	}
 	return out
 }

@@ -291,17 +291,25 @@ func typeName(t reflect.Type) string {
 	case t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32:
 		return "number"
 	case t.Kind() == reflect.Map:
-		return "map of " + typeName(t.Elem()) + "s"
+		return "map of " + plural(typeName(t.Elem()))
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && t.Elem() != nanosType:
 		return "list of " + typeName(t.Elem())
 	case t.Kind() == reflect.Slice:
-		return "list of " + typeName(t.Elem()) + "s"
+		return "list of " + plural(typeName(t.Elem()))
 	case t.Kind() == reflect.Struct:
 		return "{" + strings.Join(fieldNames(fieldsOf(t)), ", ") + "}"
 	case t.Kind() == reflect.Pointer:
 		return typeName(t.Elem())
 	}
 	return "int"
+}
+
+// plural is the word for several values of a type.
+func plural(name string) string {
+	if rest, ok := strings.CutPrefix(name, "list of "); ok {
+		return "lists of " + rest
+	}
+	return name + "s"
 }
 
 // plainValue turns a parameter into what JSON and messages show: durations as text.

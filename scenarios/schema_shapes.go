@@ -45,7 +45,7 @@ func (m *schemaMaker) shared(name string) schema {
 	case "percent":
 		return pattern(percentPattern, "such as 10%")
 	case "size":
-		return pattern(sizePattern, "such as 14GB")
+		return anyOf(pattern(sizePattern, "such as 14GB"), schema{"const": 0})
 	case "size/s":
 		return pattern(sizeRatePattern, "such as 1GB/s")
 	case "link":

@@ -277,7 +277,9 @@ func (l *targetLoader) bytes(b block, key string, dst *int64, lo, hi int64) {
 
 // readSize reads 64KiB 1MiB 4GB; a bare number counts bytes only if it is 0.
 func readSize(s string) (int64, *bad) {
-	s = strings.TrimSpace(s)
+	if s = strings.TrimSpace(s); s == "0" {
+		return 0, nil
+	}
 	i := strings.IndexFunc(s, func(r rune) bool { return !(r >= '0' && r <= '9' || r == '.' || r == '_') })
 	if i < 0 {
 		return 0, &bad{"a size needs a unit", "add a unit, such as " + s + "KiB (B kB MB GB KiB MiB GiB)"}
