@@ -78,7 +78,8 @@ type drive struct {
 	fmu      sync.Mutex
 	note     func(string)
 	tick     func(reports.TimelineRow) // books a row of the timeline; nil = nobody wants them
-	halves   []half                    // tapes of the replica halves
+	halves   []taped                   // tapes of the replica halves
+	spool    *spool                    // writes the tapes; nil = they stay in memory
 
 	open     atomic.Int64 // measured requests not closed
 	inFlight atomic.Int64
@@ -183,7 +184,7 @@ func (f *front) fresh() {
 	cfg := flow.Config{Index: f.index, Count: c.Setup.FrontEnds.Count, Quota: f.quota()}
 	if c.Setup.Live.Tape {
 		cfg.Tape = &flow.Tape{}
-		f.tapes = append(f.tapes, taped{f.gen, cfg.Tape})
+		f.tapes = append(f.tapes, taped{fmt.Sprintf("frontend/%d.%d", f.index, f.gen), cfg.Tape})
 	}
 	for i := range c.Setup.Services {
 		s := &c.Setup.Services[i]

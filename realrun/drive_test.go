@@ -178,6 +178,7 @@ func inBubble(t *testing.T, c *scenarios.Cell, prepare func(b *bubble)) *bubble 
 		b.d.pacer = newCoarse(b.d.clock)
 		defer b.d.pacer.close()
 		require.NoError(t, b.d.single(b.keep))
+		b.d.unwound()
 		b.d.hand(b.keep, nil, func(_ int, why []reports.Warning) { b.bad = why })
 	})
 	require.True(t, b.keep.done)

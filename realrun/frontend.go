@@ -43,12 +43,6 @@ type front struct {
 	tapes   []taped // of all generations
 }
 
-// taped is the tape of one generation.
-type taped struct {
-	gen  uint32
-	tape *flow.Tape
-}
-
 // pending is an open request.
 type pending struct {
 	req      workloads.Request
@@ -121,6 +115,9 @@ func (f *front) take() []todo {
 		list = append(list, t)
 	}
 	f.out.Reset()
+	if n := len(f.tapes); n > 0 {
+		f.d.spool.trim(f.tapes[n-1].stream, f.tapes[n-1].tape)
+	}
 	return list
 }
 

@@ -26,6 +26,9 @@ type Host struct {
 	Note func(text string)
 	// Lags is told how late the measured sends of a run were, in ns.
 	Lags func(run int, lags *reports.Hist)
+	// Tape gives the writer of the tape of a run that is recorded, whose Close tells that
+	// the run is over; nil hands the tapes to the recorder at the end.
+	Tape func(run int) (TapeWriter, error)
 	// Watched is told once per call what telemetry saw of the machines.
 	Watched func(telemetry.Result)
 
@@ -104,6 +107,15 @@ func (h Host) open(ctx context.Context, runs []scenarios.Run) (*session, error) 
 		d.num, d.note = i, s.note
 		s.arms = append(s.arms, d)
 		s.ends = append(s.ends, d.end)
+		if h.Tape == nil || !run.Cell.Setup.Live.Tape {
+			continue
+		}
+		to, err := h.Tape(i)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		d.spool = newSpool(to)
 	}
 	if err = s.quotas(ctx); err != nil {
 		s.close()
@@ -131,7 +143,7 @@ func (h Host) open(ctx context.Context, runs []scenarios.Run) (*session, error) 
 }
 
 // close ends everything that open and the runs began: what listens first, then
-// attempts, then backends.
+// attempts, then backends, then tapes.
 func (s *session) close() {
 	if s.ended {
 		return
@@ -139,6 +151,9 @@ func (s *session) close() {
 	s.ended = true
 	for _, end := range s.ends {
 		end()
+	}
+	for _, d := range s.arms {
+		d.unwound()
 	}
 }
 
@@ -157,12 +172,6 @@ func (h Host) address() string {
 		return h.Targets.FrontEndListen
 	}
 	return "127.0.0.1:0"
-}
-
-// half is the tape of a service's replica halves, whole once the backends are closed.
-type half struct {
-	service string
-	tape    *flow.Tape
 }
 
 // connect gives every arm its backends.
@@ -197,13 +206,14 @@ func (d *drive) inferring(reporter string) bool {
 	return reporter == scenarios.ReporterInferred && len(d.fronts) == 1
 }
 
-// tape makes the tape of a service's replica halves, nil when nothing is taped.
-func (d *drive) tape(service string) *flow.Tape {
+// tape makes the tape of a service's replica halves, whole once the backends are
+// closed; its tape is nil when nothing is taped.
+func (d *drive) tape(service string) taped {
 	if !d.run.Cell.Setup.Live.Tape {
-		return nil
+		return taped{}
 	}
-	t := &flow.Tape{}
-	d.halves = append(d.halves, half{service, t})
+	t := taped{"replicas/" + service, &flow.Tape{}}
+	d.halves = append(d.halves, t)
 	return t
 }
 
@@ -259,7 +269,9 @@ func (d *drive) emulateService(ctx context.Context, i int) (*emulator.Fleet, err
 	case d.inferring(s.Reporter):
 		svc.inferred = newInferred(d, i, d.tape(s.Name))
 	default:
-		cfg.Half, cfg.Tape = d.run.Cell.Balancers[i].Make, d.tape(s.Name)
+		t := d.tape(s.Name)
+		cfg.Half, cfg.Tape = d.run.Cell.Balancers[i].Make, t.tape
+		cfg.Taped = func() { d.spool.trim(t.stream, t.tape) }
 	}
 	if err := d.disturb(&cfg, s); err != nil {
 		return nil, err

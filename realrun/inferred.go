@@ -22,6 +22,7 @@ type inferred struct {
 	slots   func(r uint32) int32
 
 	mu   sync.Mutex
+	tape taped
 	half *flow.Replicas
 	out  flow.Actions
 	last time.Duration // Now never goes back
@@ -30,18 +31,18 @@ type inferred struct {
 }
 
 // newInferred returns nil when the policy has no replica half.
-func newInferred(d *drive, service int, tape *flow.Tape) *inferred {
+func newInferred(d *drive, service int, tape taped) *inferred {
 	svc := &d.services[service]
 	n := svc.table.N
 	dice := make([]rand.PCG, n)
 	for r := range dice {
 		dice[r] = chance.Stream(d.run.Seed, fmt.Sprintf("reporter/%s/%d", svc.name, r))
 	}
-	half := flow.NewReplicas(d.run.Cell.Balancers[service].Make(), service, len(d.fronts), dice, tape)
+	half := flow.NewReplicas(d.run.Cell.Balancers[service].Make(), service, len(d.fronts), dice, tape.tape)
 	if half == nil {
 		return nil
 	}
-	return &inferred{d: d, service: service, half: half, inc: make([]uint32, n), in: make([]int32, n),
+	return &inferred{d: d, service: service, tape: tape, half: half, inc: make([]uint32, n), in: make([]int32, n),
 		slots: func(r uint32) int32 {
 			if svc.table.Slots == nil {
 				return 1
@@ -101,6 +102,9 @@ func (h *inferred) event(ref policies.Ref, ev balance.ReplicaEvent, change int32
 	acts := append([]flow.Action(nil), h.out.List...)
 	msgs := append([]balance.Msg(nil), h.out.Msgs...)
 	h.out.Reset()
+	if h.tape.tape != nil {
+		h.d.spool.trim(h.tape.stream, h.tape.tape)
+	}
 	h.mu.Unlock()
 	f := h.d.fronts[0]
 	for _, a := range acts {

@@ -93,6 +93,9 @@ func (d *drive) judge() (unsound, notes []reports.Warning) {
 	if s.undrained > 0 {
 		note("unfinished", "%d blocks still had requests under way %v after their end: what they left behind lengthens the next block", s.undrained, drainCap)
 	}
+	if d.spool != nil && d.spool.err != nil {
+		note("tape-cut", "the tape ends before the run does: %v", d.spool.err)
+	}
 	if s.others == nil {
 		return unsound, notes
 	}
@@ -120,13 +123,10 @@ func (d *drive) hand(rec reports.Recorder, why []reports.Warning, told func(int,
 	if len(unsound) > 0 && told != nil {
 		told(d.num, unsound)
 	}
-	for _, f := range d.fronts {
-		for _, t := range f.tapes {
-			rec.Tape(d.num, fmt.Sprintf("frontend/%d.%d", f.index, t.gen), t.tape.Bytes())
+	if d.spool == nil {
+		for _, t := range d.tapes() {
+			rec.Tape(d.num, t.stream, t.tape.Bytes())
 		}
-	}
-	for _, h := range d.halves {
-		rec.Tape(d.num, "replicas/"+h.service, h.tape.Bytes())
 	}
 	rec.Done(d.num)
 }

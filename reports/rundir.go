@@ -109,11 +109,20 @@ func (w *RunWriter) Write(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(at), 0o777); err != nil {
 		return fmt.Errorf("write run directory: %w", err)
 	}
-	if err := os.WriteFile(at, data, 0o666); err != nil {
+	if err := replace(at, data); err != nil {
 		return fmt.Errorf("write run directory: %w", err)
 	}
 	w.files[filepath.ToSlash(filepath.Clean(local))] = digest(data)
 	return nil
+}
+
+// replace writes a file as a whole: whoever reads it meanwhile, or after this program
+// has died, finds the old content or the new.
+func replace(path string, data []byte) error {
+	if err := os.WriteFile(path+".new", data, 0o666); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // WriteHists stores the histograms of one run as hist/<cell>.<seed>.hlog; cell is
@@ -160,19 +169,9 @@ func digest(data []byte) string {
 // Finish writes manifest.json (schema and files are filled in) and renames the
 // directory, unless it is a folder of another. It returns the final path.
 func (w *RunWriter) Finish(m Manifest) (string, error) {
-	m.Schema, m.Files = ManifestSchema, w.files
-	if m.Command == nil {
-		m.Command = []string{}
-	}
-	data, err := encodeJSON(m)
+	data, err := w.manifest(m, w.files)
 	if err != nil {
-		return "", fmt.Errorf("write manifest.json: %w", err)
-	}
-	if err := os.MkdirAll(w.partial, 0o777); err != nil {
-		return "", fmt.Errorf("write manifest.json: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(w.partial, "manifest.json"), data, 0o666); err != nil {
-		return "", fmt.Errorf("write manifest.json: %w", err)
+		return "", err
 	}
 	if w.parent != nil { // its files are files of the whole, which is renamed at its own end
 		for path, sum := range w.files {
@@ -185,6 +184,25 @@ func (w *RunWriter) Finish(m Manifest) (string, error) {
 		return "", fmt.Errorf("finish run directory: %w", err)
 	}
 	return w.final, nil
+}
+
+// manifest writes manifest.json with the digests of files and returns its content.
+func (w *RunWriter) manifest(m Manifest, files map[string]string) ([]byte, error) {
+	m.Schema, m.Files = ManifestSchema, files
+	if m.Command == nil {
+		m.Command = []string{}
+	}
+	data, err := encodeJSON(m)
+	if err == nil {
+		err = os.MkdirAll(w.partial, 0o777)
+	}
+	if err == nil {
+		err = replace(filepath.Join(w.partial, "manifest.json"), data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write manifest.json: %w", err)
+	}
+	return data, nil
 }
 
 // Discard removes the partial directory.

@@ -108,6 +108,48 @@ func TestRunDirectoryRoundTrip(t *testing.T) {
 	require.Equal(t, string(saved), string(again), "a summary survives reading and writing")
 }
 
+// What is kept of a run under way reads as an interrupted one, though the summary is
+// replaced again before the manifest is; a file belongs to it once it is closed.
+func TestKeptRunDirectory(t *testing.T) {
+	t.Parallel()
+	w, err := CreateRun(t.TempDir(), "x", time.Unix(0, 0))
+	require.NoError(t, err)
+	run := seedRuns(t, 0.5, 200, 1)[0]
+	require.NoError(t, w.WriteHists("jiq", 1, run.Hists(), time.Second))
+	done, err := w.Create("tapes/jiq.1.tape")
+	require.NoError(t, err)
+	for _, piece := range []string{"a", "b"} {
+		_, err = done.Write([]byte(piece))
+		require.NoError(t, err)
+	}
+	require.NoError(t, done.Close())
+	open, err := w.Create("tapes/jiq.2.tape")
+	require.NoError(t, err)
+	_, err = w.Create("../escape")
+	require.Error(t, err)
+	require.NoError(t, w.Keep(Manifest{Status: RunComplete, Host: "live"}, &Summary{Schema: SummarySchema}))
+	require.NoError(t, w.WriteSummary(&Summary{Schema: SummarySchema, RunID: "later"}))
+
+	r, err := OpenRun(w.Partial())
+	require.NoError(t, err)
+	require.Empty(t, r.Lost)
+	require.Equal(t, RunInterrupted, r.Manifest.Status)
+	require.Equal(t, "later", r.Summary.RunID)
+	require.True(t, r.Usable("tapes/jiq.1.tape"))
+	require.False(t, r.Usable("tapes/jiq.2.tape"))
+	require.Equal(t, int64(200), r.CellHists("jiq")[0].Hist.Count())
+
+	require.NoError(t, open.Discard())
+	dir, err := w.Finish(Manifest{Status: RunComplete, Host: "live"})
+	require.NoError(t, err)
+	r, err = OpenRun(dir)
+	require.NoError(t, err)
+	require.Empty(t, r.Lost)
+	require.Equal(t, RunComplete, r.Manifest.Status)
+	require.Len(t, r.Manifest.Files, 3)
+	require.NoFileExists(t, filepath.Join(dir, "tapes", "jiq.2.tape"))
+}
+
 func TestDamagedRunDirectory(t *testing.T) {
 	t.Parallel()
 	w, err := CreateRun(t.TempDir(), "x", time.Unix(0, 0))

@@ -48,6 +48,9 @@ type Config struct {
 	Run  string // name of the run in messages; "" takes those of any run
 	Base time.Time
 	Tape *flow.Tape // of the replica half; read it after Close
+	// Taped is called after each record, under the lock of the half: it may take what is
+	// on the tape.
+	Taped func()
 
 	// Messages from replicas to front ends: one-way delay (nil = none), share lost,
 	// share that arrives twice.

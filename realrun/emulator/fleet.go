@@ -58,6 +58,9 @@ func Start(ctx context.Context, c Config) (*Fleet, error) {
 	}
 	if c.Half != nil {
 		f.half = newHalf(c.Half(), c.Run, c.Service, len(c.Replicas), max(c.Count, len(c.FrontEnds)), c.Seed, c.Tape)
+		if f.half != nil && c.Tape != nil {
+			f.half.taped = c.Taped
+		}
 	}
 	for i := range c.Replicas {
 		r := f.newReplica(uint32(i))

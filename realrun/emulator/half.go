@@ -20,6 +20,8 @@ type half struct {
 	run  string
 	size int // replicas are numbered below it
 
+	taped func() // after each record; nil for nothing
+
 	mu   sync.Mutex
 	r    *flow.Replicas
 	out  flow.Actions
@@ -54,6 +56,9 @@ func (h *half) event(now time.Duration, self policies.Ref, ev balance.ReplicaEve
 		each(a, m)
 	}
 	h.out.Reset()
+	if h.taped != nil {
+		h.taped()
+	}
 }
 
 // link carries messages from the replicas to the front ends, one way.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -37,8 +36,7 @@ func (j *job) both() int {
 	if err != nil {
 		return s.fail(exitUsage, "choose another folder with --out DIR", "%v", err)
 	}
-	git := make(chan *reports.Git, 1)
-	go func() { git <- gitOf(context.WithoutCancel(s.ctx)) }()
+	j.git = askGit(s.ctx)
 	hosts := j.hosts(root)
 	broken := false
 	for i := len(hosts) - 1; i >= 0 && !broken; i-- { // the live run is the first of the list
@@ -53,9 +51,8 @@ func (j *job) both() int {
 		}
 		return exitBroken
 	}
-	commit := <-git
 	for _, h := range hosts {
-		h.summarise(commit)
+		h.summarise(j.git())
 	}
 	return j.compare(root, hosts, broken)
 }

@@ -16,16 +16,13 @@ import (
 	"taillab/reports/render"
 )
 
-// runsBelow finds the run directories in a folder, newest first. Folders of hosts
-// inside a run belong to it.
+// runsBelow finds the run directories in a folder, newest first; one that is partial
+// counts from its first finished run on. Folders of hosts inside a run belong to it.
 func runsBelow(folder string) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return err
-		}
-		if strings.HasSuffix(path, ".partial") {
-			return filepath.SkipDir
 		}
 		if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
 			out = append(out, path)

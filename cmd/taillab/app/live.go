@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,6 +24,7 @@ const emulated = "emulator"
 // live is how a plan is driven against backends; nil means simulated.
 type live struct {
 	host realrun.Host
+	tape func(*scenarios.Run) (*tapeWriter, error) // begins the tape of a run
 
 	mu   sync.Mutex
 	why  []string                   // what made the measurement unsound
@@ -50,7 +52,21 @@ func (l *live) Run(ctx context.Context, runs []scenarios.Run, rec reports.Record
 		}
 		l.seen[runID{runs[0].Index, runs[0].Rep}] = seen
 	}
-	return h.Run(ctx, runs, rec)
+	var tapes []*tapeWriter
+	h.Tape = func(run int) (realrun.TapeWriter, error) {
+		w, err := l.tape(&runs[run])
+		if err == nil {
+			tapes = append(tapes, w)
+		}
+		return w, err
+	}
+	err := h.Run(ctx, runs, rec)
+	if err != nil { // there is no such run
+		for _, w := range tapes {
+			err = errors.Join(err, w.file.Discard())
+		}
+	}
+	return err
 }
 
 // telemetry is what was seen of the machines under a run, or under the arms of which

@@ -131,6 +131,59 @@ func TestKilledWhileDriving(t *testing.T) {
 	}
 }
 
+// A program that is killed while it drives its second policy leaves the first one: a
+// run that reports as interrupted, with its distribution, timeline and tape, and a tape
+// of the second that says where it ends.
+func TestKilledAfterOnePolicy(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), self, "run", "-", "-q", "--live", "emulator", "-o", dir, "--set", "measure.requests=300")
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Stdin = strings.NewReader(drivenSmall)
+	require.NoError(t, cmd.Start())
+	found := func(pattern string) []string {
+		list, err := filepath.Glob(filepath.Join(dir, "small", "*.partial", pattern))
+		require.NoError(t, err)
+		return list
+	}
+	require.Eventually(t, func() bool {
+		if len(found("manifest.json")) == 0 || len(found("tapes/jiq.1.tape")) == 0 {
+			return false
+		}
+		second, err := os.Stat(found("tapes/jiq.1.tape")[0])
+		return err == nil && second.Size() > 100 // its header is there
+	}, time.Minute, 5*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	left := filepath.Dir(found("manifest.json")[0])
+
+	saved, err := reports.OpenRun(left)
+	require.NoError(t, err)
+	require.Empty(t, saved.Lost)
+	require.Equal(t, reports.RunInterrupted, saved.Manifest.Status)
+	require.False(t, saved.Summary.Complete)
+	for _, name := range []string{"scenario.yaml", "plan.json", "hist/random.1.hlog", "timeline/random.1.csv", "tapes/random.1.tape"} {
+		require.True(t, saved.Usable(name), name)
+	}
+	page := filepath.Join(dir, "page.html")
+	r := call(Process{Args: []string{"report", left, "--format", "table,html=" + page}})
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Contains(t, r.out, "1 of 2 runs finished")
+	require.FileExists(t, page)
+	r = call(Process{Args: []string{"report", dir}})
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Contains(t, r.out, "interrupted")
+
+	r = call(Process{Args: []string{"replay", filepath.Join(left, "tapes", "random.1.tape")}})
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Contains(t, r.out, "calls, identical")
+	r = call(Process{Args: []string{"replay", filepath.Join(left, "tapes", "jiq.1.tape")}})
+	require.Equal(t, exitBroken, r.code, r.err)
+	require.Contains(t, r.err, "is cut short: replayed up to its last whole record")
+}
+
 // Members that a file names are the fleet of the run; one that cannot be read is no
 // result, and nothing is sent.
 func TestMembersOfAFile(t *testing.T) {

@@ -201,6 +201,10 @@ type job struct {
 	dir     *reports.RunWriter
 	result  *runner.Result
 	sum     *reports.Summary
+	git     func() *reports.Git
+
+	kept    []*runner.Run // live runs whose files are written
+	keptErr error
 
 	bases map[string]*reports.Stored // by host: the baselines that something refers to
 
@@ -215,8 +219,7 @@ func (j *job) do() int {
 	if j.dir, err = reports.CreateRun(j.cmd.Out, j.plan.Name, j.started); err != nil {
 		return s.fail(exitUsage, "choose another folder with --out DIR", "%v", err)
 	}
-	git := make(chan *reports.Git, 1)
-	go func() { git <- gitOf(context.WithoutCancel(s.ctx)) }() // while the runs go on
+	j.git = askGit(s.ctx)
 	broken := j.drive()
 	if j.finished() == 0 {
 		if err := j.dir.Discard(); err != nil {
@@ -228,7 +231,7 @@ func (j *job) do() int {
 		return exitBroken
 	}
 	s.log.Debug("simulated", "wall", time.Since(j.started))
-	j.summarise(<-git)
+	j.summarise(j.git())
 	s.log.Debug("summarised", "wall", time.Since(j.started))
 	code := j.report(broken)
 	s.log.Debug("reported", "wall", time.Since(j.started))
@@ -241,8 +244,11 @@ func (j *job) drive() (broken bool) {
 	s.log.Debug("run", "scenario", j.plan.Name, "runs", len(j.plan.Cells)*j.plan.Seeds, "hash", j.plan.Hash)
 	bar := s.progress(j.plan.Name, j.cmd.UI)
 	host, jobs := j.host()
-	j.result = runner.Do(s.ctx, host, j.plan, runner.Options{Jobs: jobs, Together: j.together(), Progress: bar.update,
-		AsPlanned: j.cmd.Live != "", Confidence: j.cmd.Confidence})
+	o := runner.Options{Jobs: jobs, Together: j.together(), Progress: bar.update, AsPlanned: j.cmd.Live != "", Confidence: j.cmd.Confidence}
+	if j.live != nil {
+		o.Finished, j.live.tape = j.keep, j.startTape
+	}
+	j.result = runner.Do(s.ctx, host, j.plan, o)
 	bar.end()
 	for _, n := range j.result.Notes {
 		s.note("taillab: %s", n)

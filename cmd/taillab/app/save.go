@@ -7,10 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"time"
 
-	"taillab/cmd/taillab/internal/runner"
 	"taillab/cmd/taillab/internal/tape"
 	"taillab/reports"
 	"taillab/reports/chart"
@@ -30,15 +28,20 @@ func (j *job) save(broken bool) (string, error) {
 	if err := j.files(w); err != nil {
 		return w.Partial(), err
 	}
-	status := reports.RunComplete
+	m := j.manifest()
 	switch {
 	case broken:
-		status = reports.RunFailed
+		m.Status = reports.RunFailed
 	case !j.result.Complete:
-		status = reports.RunInterrupted
+		m.Status = reports.RunInterrupted
 	}
-	return w.Finish(reports.Manifest{Status: status, ToolVersion: j.sum.ToolVersion, Git: j.sum.Git, Host: j.sum.Host,
-		Machine: j.sum.Machine, Command: j.s.command()})
+	return w.Finish(m)
+}
+
+// manifest is that of a complete run.
+func (j *job) manifest() reports.Manifest {
+	return reports.Manifest{Status: reports.RunComplete, ToolVersion: j.sum.ToolVersion, Git: j.sum.Git, Host: j.sum.Host,
+		Machine: j.sum.Machine, Command: j.s.command()}
 }
 
 // planFiles writes what was run.
@@ -60,8 +63,17 @@ func (j *job) files(w *reports.RunWriter) error {
 	if err := w.WriteSummary(j.sum); err != nil {
 		return err
 	}
-	if err := j.runFiles(w); err != nil {
-		return err
+	if j.keptErr != nil {
+		return j.keptErr
+	}
+	for i := range j.result.Runs {
+		r := &j.result.Runs[i]
+		if r.Collector == nil || j.isKept(r) {
+			continue
+		}
+		if err := j.runFiles(r); err != nil {
+			return err
+		}
 	}
 	for _, f := range render.Figures(j.sum, j.options, chart.Light()) {
 		if err := w.Write("charts/"+string(f.Kind)+".svg", f.SVG()); err != nil {
@@ -75,49 +87,6 @@ func (j *job) files(w *reports.RunWriter) error {
 	return w.Write("index.html", page.Bytes())
 }
 
-// runFiles writes what there is of every finished run: histograms, timeline, tape.
-func (j *job) runFiles(w *reports.RunWriter) error {
-	names := reports.CellFiles(j.sum.Cells)
-	for i := range j.result.Runs {
-		r := &j.result.Runs[i]
-		if r.Collector == nil {
-			continue
-		}
-		cell, seed := names[r.Index], r.Rep+1
-		measured := time.Duration(0)
-		for _, c := range r.Collectors() {
-			measured += c.MeasuredTime()
-		}
-		if err := w.WriteHists(cell, seed, reports.MergedHists(r.Collectors()), measured); err != nil {
-			return err
-		}
-		name := cell + "." + strconv.Itoa(seed)
-		if err := w.Write("timeline/"+name+".csv", timelineCSV(r.Timeline, serviceNames(r.Cell))); err != nil {
-			return err
-		}
-		seen, err := j.live.telemetry(runID{r.Index, r.Rep})
-		if err != nil {
-			return err
-		}
-		if seen != nil {
-			if err := w.Write(telemetryFile(cell, seed), seen); err != nil {
-				return err
-			}
-		}
-		if len(r.Tapes) == 0 {
-			continue
-		}
-		var b bytes.Buffer
-		if err := tape.Write(&b, j.tapeOf(r)); err != nil {
-			return err
-		}
-		if err := w.Write("tapes/"+name+".tape", b.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func serviceNames(c *scenarios.Cell) []string {
 	var out []string
 	for i := range c.Setup.Services {
@@ -126,9 +95,8 @@ func serviceNames(c *scenarios.Cell) []string {
 	return out
 }
 
-// tapeOf frames the streams of one run with what a replay needs to make the
-// instances anew.
-func (j *job) tapeOf(r *runner.Run) tape.Header {
+// tapeOf is what the replay of a run's tape needs to make the instances anew.
+func (j *job) tapeOf(r *scenarios.Run) tape.Header {
 	b, p := buildOf(), j.plan
 	c := r.Cell
 	h := tape.Header{ToolVersion: b.Version, Commit: b.Commit, Scenario: p.Name, ScenarioHash: p.Hash, Policy: c.Policy,
@@ -143,9 +111,6 @@ func (j *job) tapeOf(r *runner.Run) tape.Header {
 		q := c.Setup.Quota
 		h.Quota = &tape.Quota{Type: x.Type, Params: paramsOf(x.Params), Share: x.Share, ShareParams: paramsOf(x.ShareParams),
 			Groups: q.Groups, Loss: q.OnLoss, Cost: q.Cost, OnDenied: q.OnDenied}
-	}
-	for _, s := range r.Tapes {
-		h.Streams = append(h.Streams, tape.Stream{Name: s.Stream, Data: s.Data})
 	}
 	return h
 }

@@ -16,6 +16,9 @@ type board struct {
 	costs  []cost
 	report func(float64)
 	single bool // one replication per cell
+
+	told     sync.Mutex
+	finished func(*Run) // nil = nobody wants to know
 }
 
 // cost is what is known of one policy. Weights are requests, more where queues are longer.

@@ -82,7 +82,7 @@ func (c *campaign) first() {
 		batch = append(batch, c.list(&c.points[k], 0, c.points[k].seeds)...)
 		last = last && c.points[k].over
 	}
-	c.execute(batch, c.stage(last))
+	c.execute(batch, c.stage(last), c.opt.Finished)
 	c.keep(batch)
 }
 
@@ -159,7 +159,7 @@ func (c *campaign) settle() {
 	if batch == nil {
 		return
 	}
-	c.execute(batch, c.stage(false))
+	c.execute(batch, c.stage(false), nil)
 	for k := range c.points {
 		if p := &c.points[k]; p.setup.Measure.WarmupAuto {
 			c.warmUp(p, batch)

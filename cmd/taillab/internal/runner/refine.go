@@ -74,7 +74,7 @@ func (c *campaign) round(more, longer []int) {
 		p.setup = p.edited(func(m *scenarios.Measure) { m.Requests, m.Horizon = 2*m.Requests, 2*m.Horizon })
 		batch = append(batch, c.list(p, 0, p.seeds)...)
 	}
-	c.execute(batch, c.stage(false))
+	c.execute(batch, c.stage(false), c.opt.Finished)
 	c.keep(batch[:added])
 	for _, k := range longer {
 		c.replace(&c.points[k], batch[added:])

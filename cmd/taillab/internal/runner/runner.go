@@ -34,6 +34,9 @@ type Options struct {
 	// of the expected time that has passed, 0…1. What is learned on the way may take it
 	// back a little.
 	Progress func(share float64)
+	// Finished is told of every run that the host has finished, pilots aside, from one
+	// goroutine at a time; it may let go of what the result need not hold.
+	Finished func(r *Run)
 	// AsPlanned runs the plan's seeds, once, whatever precision it asks for: a live
 	// host does, and a simulation beside one.
 	AsPlanned  bool
@@ -108,7 +111,7 @@ func DoRuns(ctx context.Context, h Host, runs []scenarios.Run, opt Options) *Res
 	for _, r := range runs {
 		c.res.Runs = append(c.res.Runs, Run{Run: r})
 	}
-	c.execute(c.res.Runs, opt.Progress)
+	c.execute(c.res.Runs, opt.Progress, opt.Finished)
 	c.res.Complete = ctx.Err() == nil
 	for i := range c.res.Runs {
 		c.res.Complete = c.res.Complete && c.res.Runs[i].Collector != nil
@@ -117,13 +120,14 @@ func DoRuns(ctx context.Context, h Host, runs []scenarios.Run, opt Options) *Res
 }
 
 // execute runs a batch, several at a time, each in its place.
-func (c *campaign) execute(batch []Run, progress func(float64)) {
+func (c *campaign) execute(batch []Run, progress func(float64), finished func(*Run)) {
 	jobs := c.opt.Jobs
 	if jobs < 1 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
 	calls := longestFirst(batch, together(batch, c.opt.Together))
 	b := newBoard(batch, progress)
+	b.finished = finished
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(jobs, len(calls)) {
@@ -181,6 +185,10 @@ func (b *board) call(ctx context.Context, h Host, runs []Run, call []int) {
 			if err != nil && k == 0 { // one error, told once
 				x.Err = err
 			}
+		} else if b.finished != nil {
+			b.told.Lock()
+			b.finished(r.run)
+			b.told.Unlock()
 		}
 		b.set(r.index, 1)
 	}

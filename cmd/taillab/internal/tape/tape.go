@@ -3,8 +3,11 @@
 // a stream holds is the business of the flow core; this package only frames it.
 //
 // A file is the line "taillab-tape/1", then one zstd frame of: the length of the
-// header, the header as JSON, and the streams' bytes in the header's order.
-// Lengths are unsigned LEB128.
+// header, the header as JSON, pieces of streams, and an end mark. A piece is the number
+// of its stream, from 1 in the order of appearance, at the first one the length of its
+// name and the name, the length of its data and the data; the mark is a 0. Numbers and
+// lengths are unsigned LEB128. A tape without its mark is cut short: the program was
+// killed, the disk was full, or what was to be taped came too fast.
 package tape
 
 import (
@@ -15,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -30,8 +34,12 @@ const (
 	magic  = family + "1\n"
 )
 
-// maxHeader bounds the header: the weights, slots and labels of two million replicas.
-const maxHeader = 1 << 28
+// maxHeader bounds the header, the weights, slots and labels of two million replicas,
+// and maxName the name of a stream.
+const (
+	maxHeader = 1 << 28
+	maxName   = 1 << 12
+)
 
 // Header says what was taped and how to make the instances anew.
 type Header struct {
@@ -47,7 +55,7 @@ type Header struct {
 	FrontEnds    int       `json:"front_ends"`
 	Services     []Service `json:"services"`
 	Quota        *Quota    `json:"quota,omitempty"` // none: requests are not limited
-	Streams      []Stream  `json:"streams"`
+	Streams      []Stream  `json:"-"`
 }
 
 // Service is what front ends know of a service before the run.
@@ -86,9 +94,8 @@ type Scaler struct {
 
 // Stream is one taped instance: `frontend/K.GEN`, `replicas/SERVICE` or `autoscale/SERVICE`.
 type Stream struct {
-	Name  string `json:"name"`
-	Bytes int64  `json:"bytes"`
-	Data  []byte `json:"-"`
+	Name string
+	Data []byte
 }
 
 // Tape is a file that was read.
@@ -104,42 +111,6 @@ var ErrNewer = errors.New("written by a newer taillab; update this program to re
 
 // ErrDamaged is wrapped by errors about tapes of which nothing can be replayed.
 var ErrDamaged = errors.New("the tape is damaged or cut short")
-
-// Write writes a tape; the sizes in the header are filled in.
-func Write(w io.Writer, h Header) error {
-	h.Streams = append([]Stream(nil), h.Streams...)
-	for i := range h.Streams {
-		h.Streams[i].Bytes = int64(len(h.Streams[i].Data))
-	}
-	head, err := json.Marshal(h)
-	if err != nil {
-		return fmt.Errorf("write tape: %w", err)
-	}
-	if _, err := io.WriteString(w, magic); err != nil {
-		return fmt.Errorf("write tape: %w", err)
-	}
-	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		return fmt.Errorf("write tape: %w", err)
-	}
-	for _, b := range append([][]byte{binary.AppendUvarint(nil, uint64(len(head))), head}, data(h.Streams)...) {
-		if _, err := z.Write(b); err != nil {
-			return fmt.Errorf("write tape: %w", errors.Join(err, z.Close()))
-		}
-	}
-	if err := z.Close(); err != nil {
-		return fmt.Errorf("write tape: %w", err)
-	}
-	return nil
-}
-
-func data(streams []Stream) [][]byte {
-	out := make([][]byte, len(streams))
-	for i := range streams {
-		out[i] = streams[i].Data
-	}
-	return out
-}
 
 // Read reads a tape. One that ends early is returned as far as it goes, with Cut
 // set; an error means that there is nothing to replay. It never trusts a length
@@ -159,20 +130,54 @@ func Read(r io.Reader) (*Tape, error) {
 	if err := t.readHeader(in); err != nil {
 		return nil, err
 	}
-	for i := range t.Streams {
-		s := &t.Streams[i]
-		var buf bytes.Buffer
-		n, err := io.CopyN(&buf, in, s.Bytes)
-		s.Data = buf.Bytes()
-		if err != nil || n < s.Bytes {
-			t.Cut = true
-			return t, nil
-		}
+	if !t.readPieces(in) {
+		t.Cut = true
+		return t, nil
 	}
 	if _, err := in.ReadByte(); err != io.EOF { // the checksum at the end is read here
 		t.Cut = true
 	}
 	return t, nil
+}
+
+// readPieces joins the pieces of every stream; false when the end mark is missing.
+func (t *Tape) readPieces(in *bufio.Reader) bool {
+	for {
+		number, err := binary.ReadUvarint(in)
+		if err != nil || number > uint64(len(t.Streams))+1 {
+			return false
+		}
+		if number == 0 {
+			return true
+		}
+		if number > uint64(len(t.Streams)) {
+			name, err := readBytes(in, maxName)
+			if err != nil {
+				return false
+			}
+			t.Streams = append(t.Streams, Stream{Name: string(name)})
+		}
+		s := &t.Streams[number-1]
+		data, err := readBytes(in, math.MaxInt64)
+		s.Data = append(s.Data, data...)
+		if err != nil {
+			return false
+		}
+	}
+}
+
+// readBytes reads a length and so many bytes, as far as they are there.
+func readBytes(in *bufio.Reader, most uint64) ([]byte, error) {
+	n, err := binary.ReadUvarint(in)
+	if err == nil && n > most {
+		err = fmt.Errorf("%d bytes, at most %d", n, most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	_, err = io.CopyN(&b, in, int64(n))
+	return b.Bytes(), err
 }
 
 func readMagic(b *bufio.Reader) error {
@@ -205,11 +210,11 @@ func (t *Tape) readHeader(in *bufio.Reader) error {
 	if n > maxHeader {
 		return fmt.Errorf("%w: the header would be %d bytes long", ErrDamaged, n)
 	}
-	var head bytes.Buffer
-	if _, err := io.CopyN(&head, in, int64(n)); err != nil {
+	head, err := io.ReadAll(io.LimitReader(in, int64(n)))
+	if err != nil || uint64(len(head)) < n {
 		return fmt.Errorf("%w: it ends within its header", ErrDamaged)
 	}
-	if err := json.Unmarshal(head.Bytes(), &t.Header); err != nil {
+	if err := json.Unmarshal(head, &t.Header); err != nil {
 		return fmt.Errorf("%w: its header cannot be read: %v", ErrDamaged, err)
 	}
 	return t.check()
@@ -235,11 +240,6 @@ func (t *Tape) check() error {
 			if have != 0 && have != n {
 				return bad("service %q lists %d of its %d replicas", s.Name, have, n)
 			}
-		}
-	}
-	for _, s := range t.Streams {
-		if s.Bytes < 0 {
-			return bad("stream %q has a negative size", s.Name)
 		}
 	}
 	return nil
