@@ -199,6 +199,10 @@ func (l *lab) arrive(r *workloads.Request) {
 		l.eng.Schedule(At(now+d), l.id.enter, uint64(i))
 		return
 	}
+	if s.direct && r.Deadline == 0 && l.alone() {
+		l.enterDirect(i, r)
+		return
+	}
 	if l.ops != nil {
 		l.meetFirst(i)
 		return

@@ -52,7 +52,7 @@ func runElastic(t testing.TB, c *scenarios.Cell, seed int) (*lab, *reports.Colle
 	t.Helper()
 	k := &keep{}
 	run := &scenarios.Run{Cell: c, Rep: seed, Seed: chance.RunSeed(1, seed)}
-	l, err := newLab(0, run, k, false)
+	l, err := newLab(0, run, k, Host{})
 	require.NoError(t, err)
 	l.run()
 	require.NoError(t, l.finish())
@@ -203,7 +203,7 @@ func TestNothingIsSentToOneThatDrains(t *testing.T) {
 			c := scripted(elasticCell(t, "policies: {balance: "+e.Name+"}", "discovery: {delay: 1s}",
 				"workload: {arrivals: {poisson: {rate: 20/s}}, demand: 10ms}"), step{0, 8}, step{40 * time.Second, 3})
 			k := &keep{}
-			l, err := newLab(0, &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, k, false)
+			l, err := newLab(0, &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, k, Host{})
 			require.NoError(t, err)
 			var before []time.Duration
 			l.eng.Schedule(At(42*time.Second), l.eng.Register(call(func(uint64) {

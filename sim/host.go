@@ -12,7 +12,8 @@ import (
 // Host runs plans in virtual time. It holds no state: Run may be called from
 // several goroutines.
 type Host struct {
-	heap bool // see Config.Heap
+	heap    bool // see Config.Heap
+	general bool // no request takes the direct way: slower, with the same results, for comparison
 }
 
 // Run simulates the runs one after another. It returns ctx's error when it was
@@ -41,7 +42,7 @@ func (h Host) one(ctx context.Context, i int, run *scenarios.Run, rec reports.Re
 			}
 		}
 	}()
-	l, err = newLab(i, run, rec, h.heap)
+	l, err = newLab(i, run, rec, h)
 	if err != nil {
 		return err
 	}

@@ -151,14 +151,14 @@ type taped struct {
 	tape *flow.Tape
 }
 
-func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab, error) {
+func newLab(num int, run *scenarios.Run, rec reports.Recorder, h Host) (*lab, error) {
 	c := run.Cell
 	l := &lab{rep: run, rec: rec, num: num, shared: -1, faulty: len(c.Setup.Faults) > 0, streams: map[string]*rand.PCG{}, started: time.Now()}
 	n := 0
 	for i := range c.Setup.Services {
 		n += c.Setup.Services[i].Slots()
 	}
-	l.eng = New(Config{Pending: n + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: heap})
+	l.eng = New(Config{Pending: n + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: h.heap})
 	l.register()
 	l.room = room(n, c.Setup.Measure.Requests)
 	l.reqs, l.atts = make([]request, 0, l.room), make([]attempt, 0, l.room)
@@ -181,6 +181,9 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, heap bool) (*lab,
 	l.col = rec.Begin(num, l.setup())
 	l.addFaults()
 	l.quota.start(l)
+	for i := range l.svcs {
+		l.svcs[i].direct = !h.general && l.direct(i)
+	}
 	return l, nil
 }
 
@@ -275,7 +278,14 @@ type (
 func (d *deliverer) Handle(_ *Engine, arg uint64) { (*lab)(d).deliver(uint32(arg)) }
 
 // Handle implements Handler.
-func (s *settler) Handle(_ *Engine, arg uint64) { (*lab)(s).advance(arg, false) }
+func (s *settler) Handle(_ *Engine, arg uint64) {
+	l := (*lab)(s)
+	if svc := &l.svcs[arg>>32]; svc.direct {
+		l.leaveDirect(svc, arg)
+		return
+	}
+	l.advance(arg, false)
+}
 
 // call adapts a method to Handler.
 type call func(arg uint64)

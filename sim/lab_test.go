@@ -30,6 +30,7 @@ type spec struct {
 	edit     func(c *scenarios.Cell)
 	spec     gpu.Spec
 	heap     bool // all events in one heap
+	general  bool // no request takes the direct way
 }
 
 const second = float64(time.Second)
@@ -100,7 +101,7 @@ func (s spec) simulate(t testing.TB) *keep {
 	for i := range max(s.seeds, 1) {
 		runs = append(runs, scenarios.Run{Cell: c, Rep: i, Seed: chance.RunSeed(1, s.from+i)})
 	}
-	require.NoError(t, Host{heap: s.heap}.Run(context.Background(), runs, k))
+	require.NoError(t, Host{heap: s.heap, general: s.general}.Run(context.Background(), runs, k))
 	require.Equal(t, len(runs), k.done)
 	return k
 }

@@ -22,6 +22,7 @@ type service struct {
 	table  *balance.Table
 	half   *flow.Replicas // nil when the policy has no replica half
 	shared bool
+	direct bool    // see lab.direct
 	truth  *column // nil unless the policy is an oracle
 	detect flow.Detect
 	state  []condition // by replica; nil where nothing can happen to one

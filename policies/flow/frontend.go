@@ -437,7 +437,7 @@ func (f *FrontEnd) settle(i uint32, in *instance, c balance.Choice, r *policies.
 func (f *FrontEnd) send(i uint32, in *instance, ref policies.Ref) {
 	s := &f.slots[i]
 	if !in.book.Eligible(ref) {
-		f.bug(in, s.req, fmt.Sprintf("chose replica %d.%d, which is not a member", ref.ID, ref.Inc))
+		f.stranger(in, s.req, ref)
 	}
 	n := s.tries
 	s.ref = ref

@@ -56,6 +56,47 @@ func (p *Pool) acceptPlain(now time.Duration, rep *replica, it *Item, ev *Events
 	return Due{At: rep.end}
 }
 
+// Enter is Accept where the pool is Direct and completions until now are settled. It
+// returns when the request is done if it starts at once, else Never.
+func (p *Pool) Enter(now time.Duration, r, id uint32, demand time.Duration) time.Duration {
+	rep := &p.reps[r]
+	i := p.take()
+	n := &p.nodes[i]
+	n.at, n.work, n.id, n.next, n.flags = now, max(0, float64(demand)), id, none, 0
+	if rep.running > 0 {
+		p.nodes[rep.tail].next = i
+		rep.tail = i
+		rep.queued++
+		p.queued++
+		return Never
+	}
+	rep.head, rep.tail, rep.running = i, i, 1
+	rep.start, rep.end = now, endAt(now, n.work, rep.rate)
+	return rep.end
+}
+
+// Leave is Settle for the request that is done now, where the pool is Direct: its
+// number, how long it was queued, and when the next one is done, Never without one. A
+// request that was cancelled is not wanted.
+func (p *Pool) Leave(r uint32) (id uint32, queue, end time.Duration, wanted bool) {
+	rep := &p.reps[r]
+	i, now := rep.head, rep.end
+	n := &p.nodes[i]
+	id, queue, wanted = n.id, rep.start-n.at, n.flags&gone == 0
+	next := n.next
+	n.next, p.free = p.free, i
+	rep.busy += now - rep.start
+	rep.head = next
+	if next == none {
+		rep.tail, rep.running, rep.end = none, 0, Never
+		return id, queue, Never, wanted
+	}
+	rep.queued--
+	p.queued--
+	rep.start, rep.end = now, endAt(now, p.nodes[next].work, rep.rate)
+	return id, queue, rep.end, wanted
+}
+
 // beginPlain starts the head's service.
 func (p *Pool) beginPlain(now time.Duration, rep *replica, n *node, ev *Events) {
 	rep.start = now

@@ -106,6 +106,18 @@ func (p *Pool) Load(r uint32) (running, queued int) {
 // takes one request at a time, so that Due says when it acts next.
 func (p *Pool) Plain() bool { return len(p.wides) == 0 }
 
+// Direct tells whether Enter and Leave may stand in for Accept and Settle: replicas
+// are plain, are given the demand of a request, turn none away, and nobody asks when
+// a service begins. Calls of either kind may follow each other.
+func (p *Pool) Direct() bool {
+	for _, m := range p.models {
+		if m.kind != kindService || m.queueLimit >= 0 {
+			return false
+		}
+	}
+	return p.Plain() && p.SkipBegan
+}
+
 // Due returns the next instant of a plain replica.
 func (p *Pool) Due(r uint32) Due { return Due{At: p.reps[r].end} }
 

@@ -1,0 +1,59 @@
+package flow
+
+import (
+	"fmt"
+	"time"
+
+	"taillab/policies"
+	"taillab/policies/balance"
+)
+
+// The direct way of a request, for hosts that carry out at once what is chosen: the
+// answers are values instead of actions.
+
+// Direct tells whether Choose and Answered may stand in for Arrive and Ended: nothing
+// is taped, no stage stands before the choice, and the balancer is told of nothing but
+// members. Requests may take either way at either end.
+func (f *FrontEnd) Direct(service int) bool {
+	in := &f.services[service]
+	return f.tape == nil && !f.staged && in.book != nil && !in.track
+}
+
+// Choose is Arrive with a value in place of its ActSend: attempt 0 goes to ref. When
+// it returns false the request is not sent, or not only, and out says what to do.
+func (f *FrontEnd) Choose(now time.Duration, r *policies.Request, out *Actions) (slot uint32, ref policies.Ref, sent bool) {
+	f.now, f.out = now, out
+	in := &f.services[r.Service]
+	slot = f.alloc(r, in)
+	c := in.subs.Bal.Pick(in.at(now), r)
+	if c.Kind() != balance.KindTo || len(out.List) > 0 {
+		f.settle(slot, in, c, r)
+		return slot, policies.Ref{}, false
+	}
+	if !in.book.Eligible(c.Ref) {
+		f.stranger(in, r.ID, c.Ref)
+	}
+	s := &f.slots[slot]
+	s.ref, s.tries, s.out = c.Ref, 1, 1
+	in.book.Sent(c.Ref)
+	return slot, c.Ref, true
+}
+
+// Answered is Ended for a request whose only attempt was answered: it is closed with
+// that outcome. When it returns false nothing has happened, and Ended must be called.
+func (f *FrontEnd) Answered(slot uint32) bool {
+	s := &f.slots[slot]
+	if s.flags != flagOpen || s.tries != 1 || s.gone != 0 {
+		return false
+	}
+	f.services[s.service].book.Ended(s.ref)
+	s.flags, s.next = 0, f.free
+	f.free = slot + 1
+	f.open--
+	return true
+}
+
+// stranger stops the run: the balancer chose a replica that it may not choose.
+func (f *FrontEnd) stranger(in *instance, req uint64, ref policies.Ref) {
+	f.bug(in, req, fmt.Sprintf("chose replica %d.%d, which is not a member", ref.ID, ref.Inc))
+}

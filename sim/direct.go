@@ -1,0 +1,119 @@
+package sim
+
+import (
+	"time"
+
+	"taillab/policies"
+	"taillab/sim/gpu"
+	"taillab/workloads"
+)
+
+// The direct way of a request: where nothing can come between a front end's choice
+// and the replica, or between the end of a service and the answer, what belongs
+// together is done in one go, without actions, messages and events of replicas. The
+// same policy is called at the same instants, and instants, draws and order of events
+// are those of the general way, so the results are the same to the bit. Requests, attempts,
+// slots and replicas are in the state that the general way leaves them in: each
+// request may take either way at either end.
+
+// direct tells whether requests of a service may take the direct way: links without
+// delay and loss, replicas of one slot in order of arrival, front ends that only
+// choose, and nobody else who is told or may interfere.
+func (l *lab) direct(i int) bool {
+	s := &l.svcs[i]
+	if l.faulty || l.ops != nil || l.quota != nil || l.scale != nil || s.elastic != nil || s.half != nil ||
+		s.truth != nil || s.shared || s.noisy || !s.request.free || !s.response.free || !s.pool.Direct() {
+		return false
+	}
+	for k := range l.fronts {
+		if k != l.shared && !l.fronts[k].fe.Direct(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// alone tells whether nothing else of this instant can come before the delivery of
+// the request at hand: no message is waiting, and the next arrival is later.
+func (l *lab) alone() bool {
+	w := &l.load
+	return l.eng.soon.n == 0 && w.i+1 < w.n && At(w.buf[w.i+1].At) > l.eng.now
+}
+
+// enterDirect takes the request in l.view from its front end into the replica.
+func (l *lab) enterDirect(i uint32, r *workloads.Request) {
+	q, now := &l.reqs[i], l.now()
+	f := &l.fronts[q.front]
+	slot, ref, sent := f.fe.Choose(now, &l.view, &l.out)
+	q.gen, q.slot = f.gen, slot
+	if int(slot) < len(f.slots) {
+		f.slots[slot] = i
+	} else {
+		f.slots = put(f.slots, slot, i)
+	}
+	if !sent {
+		l.act(int(q.front))
+		return
+	}
+	k := l.newAttempt()
+	t, s := &l.atts[k], &l.svcs[r.Service]
+	t.sent, t.reached, t.finished, t.ended, t.queue = now, now, now, 0, 0
+	t.req, t.older = i, 0
+	t.ref, t.svc, t.n, t.outcome = ref, uint16(r.Service), 0, policies.OK
+	t.inside, t.over, t.gone, t.killed = true, false, false, alive
+	q.first = k + 1
+	s.sent++
+	l.eng.events++ // the delivery
+	if end := s.pool.Enter(now, ref.ID, k, r.Demand); end != gpu.Never {
+		l.eng.Schedule(At(end), l.id.settle, uint64(r.Service)<<32|uint64(ref.ID))
+	}
+}
+
+// leaveDirect ends the services due at replica r and closes their requests.
+func (l *lab) leaveDirect(s *service, arg uint64) {
+	r, now := uint32(arg), l.now()
+	next := s.pool.Due(r).At
+	if next != now {
+		return // it was filed anew
+	}
+	for next == now {
+		var k uint32
+		var queue time.Duration
+		var wanted bool
+		k, queue, next, wanted = s.pool.Leave(r)
+		if wanted {
+			l.answered(s, r, k, queue)
+		}
+	}
+	if next != gpu.Never {
+		l.eng.Schedule(At(next), l.id.settle, arg)
+	}
+}
+
+// answered closes the request of attempt k, which has been served after so long in
+// the queue of replica r.
+func (l *lab) answered(s *service, r, k uint32, queue time.Duration) {
+	a, now := &l.atts[k], l.now()
+	i := a.req
+	q := &l.reqs[i]
+	if a.gone || !l.fronts[q.front].fe.Answered(q.slot) {
+		a.queue = queue
+		l.left(int(a.svc), r, k, policies.OK)
+		return
+	}
+	s.sent--
+	q.open, q.slot = false, 0
+	if q.measured {
+		rec := &l.record
+		rec.Request, rec.Arrived, rec.Latency, rec.TTFT, rec.TPOT = q.id, q.at, now-q.at, -1, -1
+		st := &rec.Steps
+		st.Held, st.Quota, st.Network, st.Queue, st.Batch, st.Service = 0, 0, 0, queue, 0, now-a.reached-queue
+		rec.Replica, rec.Attempt = r, 1
+		rec.Service, rec.Tenant, rec.Class, rec.Outcome = q.service, q.tenant, q.class, uint8(policies.OK)
+		l.col.Add(rec)
+		l.win.open--
+		l.check()
+	}
+	l.dropAttempt(k)
+	l.dropRequest(i)
+}
