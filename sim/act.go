@@ -187,6 +187,10 @@ func (l *lab) arm(svc int, r uint32, before, due gpu.Due) {
 	if before == due {
 		return
 	}
+	if s.direct {
+		l.eng.SetLane(s.lane+r, At(due.At))
+		return
+	}
 	if s.due != nil {
 		s.due[r] = due
 	}

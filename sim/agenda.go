@@ -176,6 +176,15 @@ func (a *agenda) open(limit Time) bool {
 	return a.near.n > 0
 }
 
+// bound is an instant that no event comes before; the heap must be empty.
+func (a *agenda) bound() Time {
+	first := int64(math.MaxInt64)
+	if a.far > 0 {
+		first = a.nextUsed() << a.shift
+	}
+	return Time(min(first, a.overFirst))
+}
+
 // nextUsed is the number of the first bucket after the cursor that holds something;
 // there must be one. It finds it by the bit set, because a branch for every bucket
 // would be mispredicted at every other one.

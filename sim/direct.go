@@ -33,6 +33,22 @@ func (l *lab) direct(i int) bool {
 	return true
 }
 
+// addLanes finds out which services take the direct way, and gives each of their
+// replicas a lane.
+func (l *lab) addLanes() {
+	n := 0
+	for i := range l.svcs {
+		s := &l.svcs[i]
+		if s.direct = l.direct(i); s.direct {
+			s.lane = uint32(n)
+			n += s.pool.Len()
+		}
+	}
+	if n > 0 {
+		l.eng.Lanes(n, l.id.leave)
+	}
+}
+
 // alone tells whether nothing else of this instant can come before the delivery of
 // the request at hand: no message is waiting, and the next arrival is later.
 func (l *lab) alone() bool {
@@ -65,17 +81,18 @@ func (l *lab) enterDirect(i uint32, r *workloads.Request) {
 	s.sent++
 	l.eng.events++ // the delivery
 	if end := s.pool.Enter(now, ref.ID, k, r.Demand); end != gpu.Never {
-		l.eng.Schedule(At(end), l.id.settle, uint64(r.Service)<<32|uint64(ref.ID))
+		l.eng.SetLane(s.lane+ref.ID, At(end))
 	}
 }
 
-// leaveDirect ends the services due at replica r and closes their requests.
-func (l *lab) leaveDirect(s *service, arg uint64) {
-	r, now := uint32(arg), l.now()
-	next := s.pool.Due(r).At
-	if next != now {
-		return // it was filed anew
+// leaveDirect ends the services due in a lane and closes their requests.
+func (l *lab) leaveDirect(lane uint32) {
+	i := len(l.svcs) - 1
+	for !l.svcs[i].direct || l.svcs[i].lane > lane {
+		i--
 	}
+	s, now := &l.svcs[i], l.now()
+	r, next := lane-s.lane, now
 	for next == now {
 		var k uint32
 		var queue time.Duration
@@ -85,9 +102,7 @@ func (l *lab) leaveDirect(s *service, arg uint64) {
 			l.answered(s, r, k, queue)
 		}
 	}
-	if next != gpu.Never {
-		l.eng.Schedule(At(next), l.id.settle, arg)
-	}
+	l.eng.SetLane(lane, At(next))
 }
 
 // answered closes the request of attempt k, which has been served after so long in

@@ -66,6 +66,8 @@ type Engine struct {
 	now      Time
 	agenda   agenda
 	soon     soon
+	lanes    lanes
+	calm     Time // nothing in the agenda is earlier
 	seq      uint64
 	events   uint64
 	handlers []registered
@@ -95,6 +97,7 @@ type attached struct {
 func New(c Config) *Engine {
 	e := &Engine{seed: c.Seed, next: Never, nextSrc: -1, handlers: make([]registered, 1)} // 0 marks timers
 	e.agenda.init(c.Pending, c.Gap)
+	e.lanes.init(0, 0)
 	if c.Heap {
 		e.agenda.cursor = heapOnly
 	}
@@ -141,7 +144,31 @@ func (e *Engine) Schedule(at Time, h HandlerID, arg uint64) {
 		e.soon.push(ev)
 		return
 	}
+	e.push(ev)
+}
+
+// push puts an event into the agenda.
+func (e *Engine) push(ev event) {
+	e.calm = min(e.calm, Time(ev.at))
 	e.agenda.push(ev)
+}
+
+// Lanes makes n places for events of one handler, which must be a Completion: of each
+// lane one event is pending at most. The handler is called with the number of the
+// lane, and must set it again. Call it once, before Run.
+func (e *Engine) Lanes(n int, h HandlerID) { e.lanes.init(n, h) }
+
+// SetLane files the event of a lane, in place of the one before, as Schedule would
+// file it; Never leaves the lane empty.
+func (e *Engine) SetLane(lane uint32, at Time) {
+	if at < e.now {
+		e.broken("lane set in the past", at, int(e.lanes.handler))
+	}
+	key := uint64(0)
+	if at != Never {
+		key = e.key(e.lanes.handler)
+	}
+	e.lanes.set(int(lane), int64(at), key)
 }
 
 // key takes the next sequence number: class 2 bits | sequence 46 | handler 16.
@@ -189,8 +216,25 @@ func (e *Engine) batch() bool {
 		if e.stopped {
 			return false
 		}
+		if t := Time(e.lanes.tree[1].at); e.soon.n == 0 && min(t, e.next) < e.calm { // the agenda's turn is later
+			if min(t, e.next) > e.limit {
+				return false
+			}
+			if t <= e.next {
+				e.fireLane()
+			} else {
+				e.fire()
+			}
+			continue
+		}
 		var ev event
 		switch {
+		case e.lanes.handler != 0 && e.laneFirst():
+			if Time(e.lanes.first().at) > e.limit {
+				return false
+			}
+			e.fireLane()
+			continue
 		case e.soon.n > 0 && e.soonFirst():
 			ev = e.soon.pop()
 		case e.fromSource():
@@ -215,6 +259,32 @@ func (e *Engine) batch() bool {
 		e.handlers[h].h.Handle(e, ev.arg)
 	}
 	return true
+}
+
+// laneFirst tells whether the next thing is in a lane, and looks how far the agenda
+// is calm.
+func (e *Engine) laneFirst() bool {
+	f := e.lanes.first()
+	if e.agenda.near.n > 0 || e.agenda.open(min(e.next, e.limit, Time(f.at))) {
+		e.calm = Time(e.agenda.near.root().at)
+	} else {
+		e.calm = e.agenda.bound()
+	}
+	if Time(f.at) == Never || Time(f.at) > e.next || e.soon.n > 0 && Time(f.at) > e.now {
+		return false
+	}
+	if e.agenda.near.n == 0 {
+		return true
+	}
+	r := e.agenda.near.root()
+	return f.at < r.at || f.at == r.at && e.lanes.keys[f.num] < r.key
+}
+
+func (e *Engine) fireLane() {
+	f := e.lanes.first()
+	e.now = Time(f.at)
+	e.events++
+	e.handlers[e.lanes.handler].h.Handle(e, f.num)
 }
 
 // fromSource tells whether the next thing is a source, or nothing: it comes before
@@ -266,7 +336,7 @@ func (e *Engine) Interrupted() bool { return e.interrupted.Load() }
 func (e *Engine) Now() Time { return e.now }
 
 // Pending is the number of events filed, armed timers included, sources not.
-func (e *Engine) Pending() int { return e.agenda.n + e.soon.n - e.timers.dead }
+func (e *Engine) Pending() int { return e.agenda.n + e.soon.n + e.lanes.pending - e.timers.dead }
 
 // Events is the number of events handled, occurrences of sources included.
 func (e *Engine) Events() uint64 { return e.events }
@@ -279,6 +349,8 @@ func (e *Engine) Clear() {
 	e.now, e.seq, e.events, e.stopped = 0, 0, 0, false
 	e.interrupted.Store(false)
 	e.agenda.clear()
+	e.lanes.clear()
+	e.calm = 0
 	e.soon.n, e.soon.head = 0, 0
 	e.sources = e.sources[:0]
 	e.next, e.nextSrc = Never, -1

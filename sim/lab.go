@@ -67,7 +67,7 @@ type lab struct {
 // handlers are the kinds of events.
 type handlers struct {
 	deliver, respond, firstByte  HandlerID
-	settle, expire               HandlerID
+	settle, leave, expire        HandlerID
 	probe, reply, report, tell   HandlerID
 	wakeFront, wakeReplica       HandlerID
 	member, cancel, enter, fault HandlerID
@@ -181,8 +181,8 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, h Host) (*lab, er
 	l.col = rec.Begin(num, l.setup())
 	l.addFaults()
 	l.quota.start(l)
-	for i := range l.svcs {
-		l.svcs[i].direct = !h.general && l.direct(i)
+	if !h.general && !h.heap {
+		l.addLanes()
 	}
 	return l, nil
 }
@@ -234,6 +234,7 @@ func (l *lab) register() {
 	reg := func(c Class, f func(arg uint64)) HandlerID { return e.Register(call(f), c) }
 	h.respond = reg(Completion, func(a uint64) { l.respond(uint32(a)) })
 	h.settle = e.Register((*settler)(l), Completion)
+	h.leave = e.Register((*leaver)(l), Completion)
 	h.deliver = e.Register((*deliverer)(l), Message)
 	h.firstByte = reg(Message, func(a uint64) { l.firstByte(uint32(a)) })
 	h.probe = reg(Message, l.posted((*lab).probed))
@@ -272,20 +273,17 @@ func (l *lab) register() {
 type (
 	deliverer lab
 	settler   lab
+	leaver    lab
 )
 
 // Handle implements Handler.
 func (d *deliverer) Handle(_ *Engine, arg uint64) { (*lab)(d).deliver(uint32(arg)) }
 
 // Handle implements Handler.
-func (s *settler) Handle(_ *Engine, arg uint64) {
-	l := (*lab)(s)
-	if svc := &l.svcs[arg>>32]; svc.direct {
-		l.leaveDirect(svc, arg)
-		return
-	}
-	l.advance(arg, false)
-}
+func (s *settler) Handle(_ *Engine, arg uint64) { (*lab)(s).advance(arg, false) }
+
+// Handle implements Handler.
+func (s *leaver) Handle(_ *Engine, lane uint64) { (*lab)(s).leaveDirect(uint32(lane)) }
 
 // call adapts a method to Handler.
 type call func(arg uint64)

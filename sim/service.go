@@ -23,6 +23,7 @@ type service struct {
 	half   *flow.Replicas // nil when the policy has no replica half
 	shared bool
 	direct bool    // see lab.direct
+	lane   uint32  // of replica 0, where direct
 	truth  *column // nil unless the policy is an oracle
 	detect flow.Detect
 	state  []condition // by replica; nil where nothing can happen to one

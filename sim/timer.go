@@ -57,7 +57,7 @@ func (e *Engine) Reset(t Timer, at Time) {
 // handler is read from the slot when it surfaces.
 func (e *Engine) file(i uint32, s *timerSlot) {
 	s.filed, s.filedAt = s.at, s.key
-	e.agenda.push(event{int64(s.at), s.key &^ 0xffff, uint64(s.gen)<<32 | uint64(i)})
+	e.push(event{int64(s.at), s.key &^ 0xffff, uint64(s.gen)<<32 | uint64(i)})
 }
 
 // drop leaves the timer's event in the agenda to be ignored when it surfaces.
