@@ -18,14 +18,6 @@ const (
 // saturated marks a count that is kept in the wide table.
 const saturated = math.MaxUint16
 
-// told is the last load heard of a replica.
-type told struct {
-	load     Load
-	at       time.Duration
-	inc, seq uint32
-	ok, said bool // said: seq holds the number of a message
-}
-
 // Book is what one front end believes of one service: the shared table plus this
 // front end's differences, its own counts, and what it was told. The flow core
 // folds every input into it before a policy is called; policies see its Fleet.
@@ -41,7 +33,9 @@ type Book struct {
 	state   []uint8  // by ID; nil = all up
 	health  []Health // by ID; nil = all healthy
 	addedAt []time.Duration
-	told    []told // by ID; nil = nothing heard
+	said    said   // by ID
+	told    []told // by ID; nil = nothing heard, or loads are not kept
+	noLoads bool
 
 	views       [maxViews]Fleet
 	viewWeights [maxViews][]float64
@@ -271,16 +265,7 @@ func (b *Book) forget(id uint32) {
 	b.outSum -= b.outstanding(id)
 	b.out[id] = 0
 	delete(b.wide, id)
-	if b.told == nil {
-		return
-	}
-	t := &b.told[id]
-	switch {
-	case !t.said || t.inc < b.inc[id]:
-		*t = told{}
-	case b.state[id] == stateRemoved: // keep the number, so that a late double stays old
-		t.load, t.ok = Load{}, false
-	}
+	b.forgetTold(id)
 }
 
 // SetHealth changes the health of a replica; false when it had that health before.
@@ -295,42 +280,6 @@ func (b *Book) SetHealth(id uint32, h Health) bool {
 	b.setHealth(id, h)
 	b.settle(id)
 	return true
-}
-
-// Hear folds a message of a replica in and tells whether it is news: an older
-// incarnation, or a sequence number not above the last, is dropped.
-func (b *Book) Hear(now time.Duration, from policies.Ref, m *Msg) bool {
-	if int(from.ID) >= b.t.N || m.Inc != from.Inc || from.Inc < b.Inc(from.ID) {
-		return false
-	}
-	t := b.tell(from.ID)
-	if t.said && (from.Inc < t.inc || (from.Inc == t.inc && m.Seq <= t.seq)) {
-		return false
-	}
-	t.inc, t.seq, t.said = from.Inc, m.Seq, true
-	if m.Kind == MsgIdle || m.Kind == MsgBusy {
-		t.load, t.at, t.ok = Load{Running: int32(m.A), Slots: int32(m.A + m.B)}, now, true
-	}
-	return true
-}
-
-// Learn folds a load in that came with a probe or a reply.
-func (b *Book) Learn(now time.Duration, from policies.Ref, l Load) {
-	if int(from.ID) >= b.t.N || b.Inc(from.ID) != from.Inc {
-		return
-	}
-	t := b.tell(from.ID)
-	if t.said && t.inc > from.Inc {
-		return
-	}
-	t.load, t.at, t.ok = l, now, true
-}
-
-func (b *Book) tell(id uint32) *told {
-	if b.told == nil {
-		b.told = make([]told, b.t.N)
-	}
-	return &b.told[id]
 }
 
 // Hash digests the view, for the tape.

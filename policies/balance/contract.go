@@ -39,7 +39,7 @@ type (
 	Waker interface{ Woke(env *Env, token uint64) }
 	// Leaver is told that the client of an unresolved request left.
 	Leaver interface{ Gone(env *Env, req uint64) }
-	// Wanter narrows the subscriptions to those in the mask.
+	// Wanter narrows the subscriptions, and what is kept, to those in the mask.
 	Wanter interface{ Wants() Mask }
 	// Oracle marks a policy that reads Env.Truth; it says what it peeks at. Only a
 	// simulator can serve it.
@@ -169,7 +169,7 @@ const (
 // Mask is a set of subscriptions.
 type Mask uint16
 
-// The subscriptions, one bit each.
+// The subscriptions, and what is kept for a balancer that asks for it, one bit each.
 const (
 	WantAttempts Mask = 1 << iota
 	WantFirstByte
@@ -178,6 +178,10 @@ const (
 	WantMembers
 	WantWoke
 	WantGone
+	// What the front end keeps: each request as long as it is open, for Env.Request at
+	// any time (those answered with Later always are); loads, for Fleet.Heard.
+	WantRequests
+	WantLoads
 	WantAll Mask = 1<<iota - 1
 )
 

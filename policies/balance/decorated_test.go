@@ -198,8 +198,8 @@ func TestInside(t *testing.T) {
 func TestWantsOfDecorators(t *testing.T) {
 	t.Parallel()
 	want := map[string]balance.Mask{
-		"retry":      balance.WantAttempts | balance.WantFirstByte | balance.WantWoke | balance.WantGone,
-		"hedge":      balance.WantAttempts | balance.WantWoke | balance.WantGone,
+		"retry":      balance.WantAttempts | balance.WantFirstByte | balance.WantWoke | balance.WantGone | balance.WantRequests,
+		"hedge":      balance.WantAttempts | balance.WantWoke | balance.WantGone | balance.WantRequests,
 		"outlier":    balance.WantAttempts | balance.WantMembers,
 		"panic":      0,
 		"slow-start": balance.WantMembers,
@@ -210,7 +210,7 @@ func TestWantsOfDecorators(t *testing.T) {
 			continue
 		}
 		s := balance.Subscribe(d.wrap(&balance.Random{}))
-		require.Equal(t, m, s.Mask(), d.name)
+		require.Equal(t, m|balance.WantLoads, s.Mask(), "%s: a balancer that does not say otherwise may read loads", d.name)
 		s = balance.Subscribe(d.wrap(&balance.P2C{Load: "probed"}))
 		require.Equal(t, m|balance.WantProbes, s.Mask(), d.name)
 	}

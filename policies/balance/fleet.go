@@ -210,17 +210,10 @@ func (f *Fleet) First() int {
 }
 
 // Heard returns the last load told by a message, probe, board or reply, and when
-// it was received; false when nothing was heard of this incarnation.
+// it was received; false when nothing was heard of this incarnation, or the balancer
+// does not want loads.
 func (f *Fleet) Heard(i int) (Load, time.Duration, bool) {
-	if f.c.told == nil {
-		return Load{}, 0, false
-	}
-	id := f.id(i)
-	t := &f.c.told[id]
-	if t.said && t.inc != f.c.Inc(id) { // of a life that membership has not announced yet
-		return Load{}, 0, false
-	}
-	return t.load, t.at, t.ok
+	return f.c.heard(f.id(i))
 }
 
 // LessLoaded returns i or j: the healthier one first, then the smaller Scaled; i

@@ -237,6 +237,22 @@ func TestBookHears(t *testing.T) {
 	require.False(t, say(12, 1, 1, balance.MsgIdle, 0), "… but a late double stays old")
 }
 
+// Without loads a book still tells news from doubles.
+func TestBookDropsLoads(t *testing.T) {
+	t.Parallel()
+	b := balance.NewBook(table(2))
+	b.KeepLoads(false)
+	busy := &balance.Msg{Kind: balance.MsgBusy, Seq: 3, A: 1}
+	require.True(t, b.Hear(1, ref(1, 0), busy))
+	require.False(t, b.Hear(2, ref(1, 0), busy), "a double")
+	b.Learn(3, ref(1, 0), balance.Load{Running: 7})
+	_, _, ok := b.Fleet.Heard(1)
+	require.False(t, ok)
+	b.Apply(4, balance.Change{Kind: balance.ChangeAdded, Ref: ref(1, 1)})
+	require.True(t, b.Hear(5, ref(1, 1), &balance.Msg{Kind: balance.MsgBusy, Inc: 1, Seq: 1}), "another life counts anew")
+	require.False(t, b.Hear(6, ref(1, 0), &balance.Msg{Kind: balance.MsgBusy, Seq: 9}), "an earlier life")
+}
+
 // Sampling: the laws of One, DistinctPair, Sample and Weighted on a fleet in odd order.
 func TestFleetSamples(t *testing.T) {
 	t.Parallel()

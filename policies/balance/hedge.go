@@ -50,7 +50,9 @@ func newHedge() *Hedge {
 func (*Hedge) Rank() int { return rankHedge }
 
 // Wants implements Wanter.
-func (p *Hedge) Wants() Mask { return p.Inner.Wants() | WantAttempts | WantWoke | WantGone }
+func (p *Hedge) Wants() Mask {
+	return p.Inner.Wants() | WantAttempts | WantWoke | WantGone | WantRequests
+}
 
 // Check implements policies.Checker.
 func (p *Hedge) Check() []policies.Problem {

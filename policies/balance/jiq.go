@@ -62,6 +62,9 @@ func (p *JIQ) Pick(env *Env, req *policies.Request) Choice {
 	return Later()
 }
 
+// Wants implements Wanter.
+func (p *JIQ) Wants() Mask { return WantHeard | WantProbes | WantMembers }
+
 // Heard implements Listener.
 func (p *JIQ) Heard(env *Env, from policies.Ref, m Msg) {
 	switch m.Kind {

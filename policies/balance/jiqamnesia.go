@@ -128,6 +128,9 @@ func (p *JIQAmnesia) pop(env *Env) (policies.Ref, bool) {
 	}
 }
 
+// Wants implements Wanter.
+func (p *JIQAmnesia) Wants() Mask { return WantAttempts | WantHeard | WantProbes | WantMembers }
+
 // Heard implements Listener: rules 5 and 6. The flow core has dropped what is old.
 func (p *JIQAmnesia) Heard(env *Env, from policies.Ref, m Msg) {
 	if !p.ready {

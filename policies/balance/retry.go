@@ -47,7 +47,7 @@ func (*Retry) Rank() int { return rankRetry }
 
 // Wants implements Wanter.
 func (p *Retry) Wants() Mask {
-	return p.Inner.Wants() | WantAttempts | WantFirstByte | WantWoke | WantGone
+	return p.Inner.Wants() | WantAttempts | WantFirstByte | WantWoke | WantGone | WantRequests
 }
 
 // curable tells whether another attempt may help.

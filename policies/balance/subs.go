@@ -11,6 +11,8 @@ type Subs struct {
 	Members    Members
 	Waker      Waker
 	Leaver     Leaver
+	Requests   bool // it reads Env.Request of requests that do not wait for it
+	Loads      bool // it reads Fleet.Heard
 }
 
 // Subscribe asserts what b implements, narrowed by its Wants.
@@ -19,7 +21,7 @@ func Subscribe(b Balancer) Subs {
 	if w, ok := b.(Wanter); ok {
 		want = w.Wants()
 	}
-	s := Subs{Bal: b}
+	s := Subs{Bal: b, Loads: want&WantLoads != 0}
 	if want&WantAttempts != 0 {
 		s.Attempts, _ = b.(Attempts)
 	}
@@ -41,14 +43,16 @@ func Subscribe(b Balancer) Subs {
 	if want&WantGone != 0 {
 		s.Leaver, _ = b.(Leaver)
 	}
+	called := s.Attempts != nil || s.FirstByter != nil || s.Listener != nil || s.Prober != nil || s.Waker != nil || s.Leaver != nil
+	s.Requests = want&WantRequests != 0 && called // whoever is only asked to pick is shown the request then
 	return s
 }
 
-// Mask tells which subscriptions are taken.
+// Mask tells which subscriptions are taken and what is to be kept.
 func (s *Subs) Mask() Mask {
 	var m Mask
 	for bit, on := range []bool{s.Attempts != nil, s.FirstByter != nil, s.Listener != nil,
-		s.Prober != nil, s.Members != nil, s.Waker != nil, s.Leaver != nil} {
+		s.Prober != nil, s.Members != nil, s.Waker != nil, s.Leaver != nil, s.Requests, s.Loads} {
 		if on {
 			m |= 1 << bit
 		}

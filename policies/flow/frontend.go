@@ -31,6 +31,7 @@ type Service struct {
 	Period   time.Duration // how long a replica stays down after a reset
 	Truth    balance.Truth // nil unless the host can serve oracles
 	Hold     *Hold         // nil: requests without a replica end at once
+	Loads    bool          // keep the loads told even if the balancer does not read them: the host does
 }
 
 // Config configures a front end.
@@ -53,8 +54,10 @@ type FrontEnd struct {
 	index    int
 	services []instance
 	slots    []slot
+	free     uint32          // head of the free list, +1; 0 = none
+	sent     []time.Duration // by slot, where a policy is told of attempts and the request is not kept
 	cold     []cold
-	free     uint32 // head of the free list, +1; 0 = none
+	freeCold uint32 // +1
 	ids      ids
 	open     int
 	cfg      Config
@@ -78,19 +81,20 @@ type slot struct {
 	flags   uint8
 	gone    uint8  // class given by Gone, 0 = none
 	next    uint32 // free list, +1
+	kept    uint32 // cold entry that holds the request, which ids finds then, +1; 0 = none
 }
 
 const (
-	flagOpen    uint8 = 1 << iota
-	flagParked        // answered with Later
-	flagTracked       // cold holds the request, ids finds it
-	flagEnding        // the policy is handling the last Ended: Retry is allowed
+	flagOpen   uint8 = 1 << iota
+	flagParked       // answered with Later
+	flagEnding       // the policy is handling the last Ended: Retry is allowed
 )
 
-// cold is what only requests of policies that subscribe to something need.
+// cold is what is kept of a request that waits, or whose policy may ask for it.
 type cold struct {
 	req    policies.Request
 	tries  []try
+	next   uint32             // free list, +1
 	losers balance.CancelMode // what happens to the other attempts once one has answered
 }
 
@@ -197,8 +201,8 @@ func (f *FrontEnd) Ended(now time.Duration, e *End, out *Actions) {
 	if first {
 		s.won = e.N + 1
 	}
-	if s.flags&flagTracked != 0 {
-		f.cold[e.Slot].tries[e.N].out = false
+	if s.kept != 0 {
+		f.of(e.Slot).tries[e.N].out = false
 	}
 	if first && s.out > 0 {
 		f.cancelLosers(in, e.Slot)
@@ -223,7 +227,7 @@ func (f *FrontEnd) Ended(now time.Duration, e *End, out *Actions) {
 // cancelLosers gives up the other attempts of a request that has been answered.
 func (f *FrontEnd) cancelLosers(in *instance, slot uint32) {
 	for n := range f.slots[slot].tries {
-		in.cancel(slot, n, f.cold[slot].losers)
+		in.cancel(slot, n, f.of(slot).losers)
 	}
 }
 
@@ -397,24 +401,31 @@ func (f *FrontEnd) alloc(r *policies.Request, in *instance) uint32 {
 	}
 	s := &f.slots[i]
 	s.req, s.ref, s.service, s.flags = r.ID, policies.Ref{}, in.index, flagOpen
-	s.tries, s.out, s.won, s.gone, s.next = 0, 0, 0, 0, 0
+	s.tries, s.out, s.won, s.gone, s.next, s.kept = 0, 0, 0, 0, 0, 0
 	f.open++
-	if in.track {
+	if in.subs.Requests {
 		f.keep(i, r)
 	}
 	return i
 }
 
-// keep copies a request to the cold array, for policies that may ask for it.
+// keep copies a request to the cold entries: it waits, or its policy may ask for it.
 func (f *FrontEnd) keep(i uint32, r *policies.Request) {
-	for int(i) >= len(f.cold) {
+	k := f.freeCold
+	if k != 0 {
+		f.freeCold = f.cold[k-1].next
+	} else {
 		f.cold = append(f.cold, cold{})
+		k = uint32(len(f.cold))
 	}
-	c := &f.cold[i]
+	c := &f.cold[k-1]
 	c.req, c.tries, c.losers = *r, c.tries[:0], balance.CancelNone
-	f.slots[i].flags |= flagTracked
+	f.slots[i].kept = k
 	f.ids.put(r.ID, i)
 }
+
+// of is the cold entry of the request in slot i, which is kept.
+func (f *FrontEnd) of(i uint32) *cold { return &f.cold[f.slots[i].kept-1] }
 
 // settle carries a first choice out.
 func (f *FrontEnd) settle(i uint32, in *instance, c balance.Choice, r *policies.Request) {
@@ -422,7 +433,7 @@ func (f *FrontEnd) settle(i uint32, in *instance, c balance.Choice, r *policies.
 	case balance.KindTo:
 		f.send(i, in, c.Ref)
 	case balance.KindLater:
-		if f.slots[i].flags&flagTracked == 0 {
+		if f.slots[i].kept == 0 {
 			f.keep(i, r)
 		}
 		f.slots[i].flags |= flagParked
@@ -444,9 +455,15 @@ func (f *FrontEnd) send(i uint32, in *instance, ref policies.Ref) {
 	s.tries++
 	s.out++
 	in.book.Sent(ref)
-	if s.flags&flagTracked != 0 {
-		c := &f.cold[i]
+	switch {
+	case s.kept != 0:
+		c := f.of(i)
 		c.tries = append(c.tries, try{ref: ref, sent: f.now, out: true})
+	case in.timed:
+		for int(i) >= len(f.sent) {
+			f.sent = append(f.sent, 0)
+		}
+		f.sent[i] = f.now
 	}
 	f.out.add(ActSend, n, in.index, i, s.req, ref, 0)
 	if in.subs.Attempts != nil {
@@ -459,14 +476,18 @@ func (f *FrontEnd) target(i uint32, n uint8) policies.Ref {
 	if s := &f.slots[i]; s.tries <= 1 {
 		return s.ref
 	}
-	return f.cold[i].tries[n].ref
+	return f.of(i).tries[n].ref
 }
 
-// attempt is attempt n of the request in slot i, which is tracked: whoever is told of
-// attempts has it tracked.
+// attempt is attempt n of the request in slot i, of a policy that is told of attempts.
+// A request that is not kept has one only.
 func (f *FrontEnd) attempt(i uint32, n uint8) balance.Attempt {
-	t := &f.cold[i].tries[n]
-	return balance.Attempt{Req: f.slots[i].req, Ref: t.ref, Elapsed: f.now - t.sent, N: n}
+	s := &f.slots[i]
+	if s.kept == 0 {
+		return balance.Attempt{Req: s.req, Ref: s.ref, Elapsed: f.now - f.sent[i], N: n}
+	}
+	t := &f.of(i).tries[n]
+	return balance.Attempt{Req: s.req, Ref: t.ref, Elapsed: f.now - t.sent, N: n}
 }
 
 // close ends a request with one outcome, OK if any attempt answered.
@@ -483,7 +504,7 @@ func (f *FrontEnd) close(i uint32, class policies.Outcome) {
 		class = policies.Outcome(s.gone)
 	}
 	f.out.add(ActClose, n, s.service, i, s.req, s.ref, uint64(class))
-	if s.flags&flagTracked != 0 {
+	if s.kept != 0 {
 		f.ids.del(s.req)
 	}
 	s.flags, s.next = 0, f.free
@@ -494,6 +515,9 @@ func (f *FrontEnd) close(i uint32, class policies.Outcome) {
 		if f.quota != nil {
 			f.quota.settle(i, class)
 		}
+	}
+	if s.kept != 0 { // last: settling reads it
+		f.of(i).next, f.freeCold = f.freeCold, s.kept
 	}
 }
 

@@ -386,7 +386,7 @@ func TestUnsubscribedIsNotTracked(t *testing.T) {
 		return balance.To(e.Fleet.Ref(0))
 	})
 	r := newRig(t, b, 1, nil)
-	require.Zero(t, r.Subscribed(0))
+	require.Equal(t, balance.WantLoads, r.Subscribed(0))
 	s := r.arrive(1)
 	require.Nil(t, env.Request(1), "nobody asked for it to be kept")
 	r.end(s, 0, policies.OK)

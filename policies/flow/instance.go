@@ -34,7 +34,7 @@ type instance struct {
 	dice   *chance.Dice
 	detect Detect
 	period time.Duration
-	track  bool  // requests are kept: the policy may ask for them
+	timed  bool  // the policy is told of attempts
 	hold   *hold // nil: no hold stage
 	change balance.Change
 	sent   Counters
@@ -76,6 +76,7 @@ func (in *instance) init(f *FrontEnd, index uint16, s *Service) {
 		in.hold = &hold{cfg: *s.Hold, slots: -1}
 	}
 	in.book = balance.NewBook(s.Table)
+	in.book.KeepLoads(in.subs.Loads || s.Loads || f.tape != nil) // digests of tapes hold them
 	r := newRand(s.Dice)
 	in.env = balance.NewEnv(r, in, f.index, f.cfg.Count, 0)
 	in.env.Fleet = &in.book.Fleet
@@ -100,7 +101,7 @@ func (in *instance) init(f *FrontEnd, index uint16, s *Service) {
 		in.inners = append(in.inners, inner)
 		b, up = inner.Bal, e
 	}
-	in.track = in.subs.Mask()&^balance.WantMembers != 0
+	in.timed = in.subs.Attempts != nil || in.subs.FirstByter != nil
 }
 
 // peeks tells what truth a balancer or one that it decorates needs, "" for none.
@@ -336,17 +337,17 @@ func (in *instance) Request(id uint64) *policies.Request {
 	if !ok {
 		return nil
 	}
-	return &in.fe.cold[i].req
+	return &in.fe.of(i).req
 }
 
 // Exclude implements balance.Host: the replicas tried already.
 func (in *instance) Exclude(req *policies.Request) []policies.Ref {
 	i, ok := in.fe.ids.get(req.ID)
-	if !ok || len(in.fe.cold[i].tries) == 0 {
+	if !ok || len(in.fe.of(i).tries) == 0 {
 		return nil
 	}
 	in.tried = in.tried[:0]
-	for _, t := range in.fe.cold[i].tries {
+	for _, t := range in.fe.of(i).tries {
 		in.tried = append(in.tried, t.ref)
 	}
 	return in.tried
@@ -415,7 +416,7 @@ func (in *instance) Hedge(req uint64, r policies.Ref, c balance.CancelMode) {
 	if f.slots[i].gone != 0 { // nobody waits for the answer
 		return
 	}
-	f.cold[i].losers = c
+	f.of(i).losers = c
 	f.send(i, in, r)
 }
 
@@ -433,8 +434,8 @@ func (in *instance) cancel(i uint32, n uint8, c balance.CancelMode) {
 		return
 	}
 	ref := s.ref
-	if s.flags&flagTracked != 0 {
-		t := &f.cold[i].tries[n]
+	if s.kept != 0 {
+		t := &f.of(i).tries[n]
 		if !t.out || t.lost >= c { // it has ended, or was asked to
 			return
 		}

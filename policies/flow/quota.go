@@ -131,7 +131,7 @@ func (q *quotaStage) at() *quota.Env {
 
 // admit is the first decision about a request, unless others of its group wait.
 func (q *quotaStage) admit(i uint32) {
-	r := &q.fe.cold[i].req
+	r := &q.fe.of(i).req
 	if q.cfg.OnDenied.Kind == DeniedWait && q.lines[r.Group].n > 0 {
 		q.wait(i, r)
 		return
@@ -143,7 +143,7 @@ func (q *quotaStage) admit(i uint32) {
 // decide asks the limiter.
 func (q *quotaStage) decide(i uint32) {
 	f := q.fe
-	st, r := &f.stages[i], &f.cold[i].req
+	st, r := &f.stages[i], &f.of(i).req
 	st.cost, st.asked, st.phase = q.price(r), f.now, phaseResolved
 	if st.asks < math.MaxUint8 {
 		st.asks++
@@ -188,7 +188,7 @@ func (q *quotaStage) work() {
 // carry carries a verdict out.
 func (q *quotaStage) carry(i uint32, v quota.Verdict) {
 	f := q.fe
-	st, s, r := &f.stages[i], &f.slots[i], &f.cold[i].req
+	st, s, r := &f.stages[i], &f.slots[i], &f.of(i).req
 	group := r.Group
 	f.out.List = append(f.out.List, Action{Kind: ActDecided, N: st.asks, Service: s.service, Slot: i, Req: s.req,
 		At: f.now - st.asked, Arg: uint64(v.Outcome)})
@@ -271,7 +271,7 @@ func (q *quotaStage) next(group uint32) {
 // abandon remembers a request that leaves while its decision is out: what is granted
 // to it goes back.
 func (q *quotaStage) abandon(i uint32) {
-	r := &q.fe.cold[i].req
+	r := &q.fe.of(i).req
 	q.left[r.ID] = booking{q.fe.stages[i].cost, r.Group, r.Tenant}
 	q.served(r.Group, r.ID)
 }
@@ -308,7 +308,7 @@ func (q *quotaStage) estimate(r *policies.Request) *float64 {
 // settle tells the limiter what a closing request has used.
 func (q *quotaStage) settle(i uint32, class policies.Outcome) {
 	f := q.fe
-	st, r := &f.stages[i], &f.cold[i].req
+	st, r := &f.stages[i], &f.of(i).req
 	if !st.booked {
 		return
 	}
@@ -365,7 +365,7 @@ func (q *quotaStage) woke(token uint64) {
 	case kind == wakeRetry && f.stages[i].phase == phaseRetry:
 		q.decide(i)
 	case kind == wakeTired && f.stages[i].phase == phaseWaiting:
-		group := f.cold[i].req.Group
+		group := f.of(i).req.Group
 		q.served(group, arg)
 		f.close(i, policies.Rejected)
 		q.next(group)

@@ -49,6 +49,9 @@ type Replayed struct {
 // actions. An error means that the stream is not a tape of such an instance.
 func Replay(stream []byte, in Replayed) (res Result, err error) {
 	p := player{r: reader{b: stream}, in: in, res: &res}
+	if in.FrontEnd != nil {
+		in.FrontEnd.keepLoads()
+	}
 	defer func() { // a tape is a file: its contents may be anything
 		if e := recover(); e != nil {
 			err = fmt.Errorf("call %d: %v", res.Calls+1, e)
@@ -67,6 +70,15 @@ func Replay(stream []byte, in Replayed) (res Result, err error) {
 		}
 	}
 	return res, nil
+}
+
+// keepLoads makes the digests hold what a taped front end's do.
+func (f *FrontEnd) keepLoads() {
+	for i := range f.services {
+		if b := f.services[i].book; b != nil {
+			b.KeepLoads(true)
+		}
+	}
 }
 
 type player struct {

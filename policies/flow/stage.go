@@ -40,7 +40,7 @@ func (f *FrontEnd) stage(i uint32, in *instance, r *policies.Request) {
 		f.stages = append(f.stages, staged{})
 	}
 	f.stages[i] = staged{since: f.now}
-	if f.slots[i].flags&flagTracked == 0 {
+	if f.slots[i].kept == 0 {
 		f.keep(i, r)
 	}
 	if f.quota != nil {
@@ -61,7 +61,7 @@ func (f *FrontEnd) enter(i uint32, in *instance) {
 
 // pick asks the balancer about a request that is kept.
 func (f *FrontEnd) pick(i uint32, in *instance) {
-	r := &f.cold[i].req
+	r := &f.of(i).req
 	f.settle(i, in, in.subs.Bal.Pick(in.at(f.now), r), r)
 }
 

@@ -147,7 +147,7 @@ func (p *Proxy) front(run scenarios.Run, k int) *front {
 	}
 	for i, s := range p.services {
 		d := c.Setup.Services[i].Discovery
-		cfg.Services = append(cfg.Services, flow.Service{Name: s.name, Table: s.table, Period: d.Period, Detect: detection(d.Detect),
+		cfg.Services = append(cfg.Services, flow.Service{Name: s.name, Table: s.table, Period: d.Period, Detect: detection(d.Detect), Loads: true,
 			Balancer: c.Balancers[i].Make(), Dice: chance.NewDice(run.Seed, fmt.Sprintf("balance/%s/%d", s.name, k))})
 		f.outs = append(f.outs, map[ref]int{})
 		f.drain = append(f.drain, map[ref]bool{})
