@@ -16,7 +16,7 @@ import (
 // members. Requests may take either way at either end.
 func (f *FrontEnd) Direct(service int) bool {
 	in := &f.services[service]
-	return f.tape == nil && !f.staged && in.book != nil && !in.track
+	return f.tape == nil && !f.staged && in.book != nil && in.subs.Mask()&^(balance.WantMembers|balance.WantLoads) == 0
 }
 
 // Choose is Arrive with a value in place of its ActSend: attempt 0 goes to ref. When
@@ -43,7 +43,7 @@ func (f *FrontEnd) Choose(now time.Duration, r *policies.Request, out *Actions) 
 // that outcome. When it returns false nothing has happened, and Ended must be called.
 func (f *FrontEnd) Answered(slot uint32) bool {
 	s := &f.slots[slot]
-	if s.flags != flagOpen || s.tries != 1 || s.gone != 0 {
+	if s.flags != flagOpen || s.kept != 0 || s.tries != 1 || s.gone != 0 {
 		return false
 	}
 	f.services[s.service].book.Ended(s.ref)

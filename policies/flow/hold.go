@@ -96,7 +96,7 @@ func (h *hold) expire(in *instance, req uint64) {
 func (f *FrontEnd) SetHold(now time.Duration, service int, on bool, out *Actions) {
 	f.begin(now, out, inHold)
 	if f.tape != nil {
-		f.tape.uints(uint64(service), uint64(flag(on)))
+		f.tape.uints(uint64(service), uint64(bit(on)))
 	}
 	in := &f.services[service]
 	in.hold.on = on
@@ -112,7 +112,7 @@ func (f *FrontEnd) Held(service int) int {
 	return 0
 }
 
-func flag(b bool) uint8 {
+func bit(b bool) uint8 {
 	if b {
 		return 1
 	}

@@ -126,7 +126,7 @@ func (t *Tape) ended(e *End) {
 }
 
 func (t *Tape) granted(id quota.AskID, g *quota.Grant) {
-	t.uints(uint64(id), math.Float64bits(g.Units), math.Float64bits(g.Left), uint64(flag(g.Never)))
+	t.uints(uint64(id), math.Float64bits(g.Units), math.Float64bits(g.Left), uint64(bit(g.Never)))
 	t.buf = varint(t.buf, int64(g.Expiry))
 	t.buf = varint(t.buf, int64(g.RetryIn))
 }
