@@ -161,7 +161,9 @@ func (l *lab) arrive(r *workloads.Request) {
 	q.input, q.output, q.front, q.first = r.Input, r.Output, r.FrontEnd, 0
 	q.gen, q.slot = 0, 0
 	q.service, q.tenant, q.class, q.priority = uint16(r.Service), l.load.tenants[r.Tenant], r.Class, r.Priority
-	q.measured, q.open = measured, true
+	if q.flags = isOpen; measured {
+		q.flags |= isMeasured
+	}
 	s := &l.svcs[r.Service]
 	if s.elastic != nil {
 		s.elastic.arrived(i, r.Class)
@@ -257,7 +259,7 @@ func (l *lab) admit(i uint32) {
 func (l *lab) deadline(e envelope) {
 	q := &l.reqs[e.ref.ID]
 	f := &l.fronts[e.front]
-	if !q.open || q.id != e.arg || q.front != e.front || f.gen != e.gen {
+	if !q.open() || q.id != e.arg || q.front != e.front || f.gen != e.gen {
 		return
 	}
 	f.fe.Gone(l.now(), q.slot, policies.DeadlineHit, &l.out)

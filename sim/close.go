@@ -15,7 +15,7 @@ func (l *lab) closed(k int, a *flow.Action) {
 	q := &l.reqs[i]
 	class := policies.Outcome(a.Arg)
 	l.settled(k, a.Slot, i)
-	if q.measured {
+	if q.measured() {
 		l.book(i, class, a.N)
 	}
 	l.release(i)
@@ -25,7 +25,7 @@ func (l *lab) closed(k int, a *flow.Action) {
 // ended too.
 func (l *lab) release(i uint32) {
 	q := &l.reqs[i]
-	q.open, q.slot = false, 0
+	q.flags, q.slot = q.flags&^isOpen, 0
 	for k := q.first; k != 0; {
 		a := &l.atts[k-1]
 		next := a.older
@@ -43,7 +43,7 @@ func (l *lab) release(i uint32) {
 	if q.slot == 0 {
 		l.dropRequest(i)
 	}
-	if q.measured {
+	if q.measured() {
 		l.win.open--
 		l.check()
 	}
@@ -64,6 +64,11 @@ func (l *lab) book(i uint32, class policies.Outcome, n uint8) {
 	rec.Request, rec.Arrived, rec.Latency, rec.TTFT, rec.TPOT = q.id, q.at, now-q.at, -1, -1
 	rec.Steps, rec.Replica, rec.Attempt = reports.Steps{}, reports.NoReplica, 0
 	rec.Service, rec.Tenant, rec.Class, rec.Outcome = q.service, q.tenant, q.class, uint8(class)
+	if q.direct() {
+		rec.Replica, rec.Attempt = q.first, 1
+		l.col.Add(rec)
+		return
+	}
 	for k := q.first; k != 0; k = l.atts[k-1].older {
 		a := &l.atts[k-1]
 		rec.Attempt++
@@ -111,7 +116,7 @@ func (l *lab) steps(rec *reports.Record, i, k uint32) {
 
 // lose closes a request that no front end knows: it or its front end is gone.
 func (l *lab) lose(i uint32) {
-	if l.reqs[i].measured {
+	if l.reqs[i].measured() {
 		l.book(i, policies.Lost, 0)
 	}
 	l.release(i)
@@ -207,16 +212,16 @@ func (l *lab) finish() error {
 	idle := l.eng.next == Never
 	for i := range l.reqs {
 		q := &l.reqs[i]
-		if !q.open || !q.measured {
+		if !q.open() || !q.measured() {
 			continue
 		}
 		class := policies.Unfinished
 		f := &l.fronts[q.front]
-		if q.first == 0 && q.gen == f.gen && (f.fe.Stuck(q.slot) || idle && l.eng.Pending() == 0) {
+		if !q.direct() && q.first == 0 && q.gen == f.gen && (f.fe.Stuck(q.slot) || idle && l.eng.Pending() == 0) {
 			class = policies.Stuck
 		}
 		l.book(uint32(i), class, 0)
-		q.open = false
+		q.flags &^= isOpen
 		l.win.open--
 	}
 	if l.win.open != 0 || l.col.Requests() != l.win.seen {

@@ -12,9 +12,8 @@ import (
 // and the replica, or between the end of a service and the answer, what belongs
 // together is done in one go, without actions, messages and events of replicas. The
 // same policy is called at the same instants, and instants, draws and order of events
-// are those of the general way, so the results are the same to the bit. Requests, attempts,
-// slots and replicas are in the state that the general way leaves them in: each
-// request may take either way at either end.
+// are those of the general way, so the results are the same to the bit. Requests of
+// either way may meet at the same front end and in the same replica.
 
 // direct tells whether requests of a service may take the direct way: links without
 // delay and loss, replicas of one slot in order of arrival, front ends that only
@@ -56,31 +55,28 @@ func (l *lab) alone() bool {
 	return l.eng.soon.n == 0 && w.i+1 < w.n && At(w.buf[w.i+1].At) > l.eng.now
 }
 
-// enterDirect takes the request in l.view from its front end into the replica.
+// directly marks the number of a request that a replica knows by it, not by that of
+// an attempt.
+const directly = 1 << 31
+
+// enterDirect takes the request in l.view from its front end into the replica. Its
+// attempt needs no record: it is sent as the request arrives, and is always answered.
 func (l *lab) enterDirect(i uint32, r *workloads.Request) {
 	q, now := &l.reqs[i], l.now()
 	f := &l.fronts[q.front]
 	slot, ref, sent := f.fe.Choose(now, &l.view, &l.out)
 	q.gen, q.slot = f.gen, slot
-	if int(slot) < len(f.slots) {
-		f.slots[slot] = i
-	} else {
-		f.slots = put(f.slots, slot, i)
-	}
 	if !sent {
+		f.slots = put(f.slots, slot, i)
 		l.act(int(q.front))
 		return
 	}
-	k := l.newAttempt()
-	t, s := &l.atts[k], &l.svcs[r.Service]
-	t.sent, t.reached, t.finished, t.ended, t.queue = now, now, now, 0, 0
-	t.req, t.older = i, 0
-	t.ref, t.svc, t.n, t.outcome = ref, uint16(r.Service), 0, policies.OK
-	t.inside, t.over, t.gone, t.killed = true, false, false, alive
-	q.first = k + 1
+	q.flags |= isDirect
+	q.first = ref.ID
+	s := &l.svcs[r.Service]
 	s.sent++
 	l.eng.events++ // the delivery
-	if end := s.pool.Enter(now, ref.ID, k, r.Demand); end != gpu.Never {
+	if end := s.pool.Enter(now, ref.ID, i|directly, r.Demand); end != gpu.Never {
 		l.eng.SetLane(s.lane+ref.ID, At(end))
 	}
 }
@@ -98,37 +94,34 @@ func (l *lab) leaveDirect(lane uint32) {
 		var queue time.Duration
 		var wanted bool
 		k, queue, next, wanted = s.pool.Leave(r)
-		if wanted {
-			l.answered(s, r, k, queue)
+		switch {
+		case k&directly != 0:
+			l.answered(s, k&^directly, queue)
+		case wanted:
+			l.atts[k].queue = queue
+			l.left(i, r, k, policies.OK)
 		}
 	}
 	l.eng.SetLane(lane, At(next))
 }
 
-// answered closes the request of attempt k, which has been served after so long in
-// the queue of replica r.
-func (l *lab) answered(s *service, r, k uint32, queue time.Duration) {
-	a, now := &l.atts[k], l.now()
-	i := a.req
-	q := &l.reqs[i]
-	if a.gone || !l.fronts[q.front].fe.Answered(q.slot) {
-		a.queue = queue
-		l.left(int(a.svc), r, k, policies.OK)
-		return
-	}
+// answered closes request i, which has been served after so long in the queue.
+func (l *lab) answered(s *service, i uint32, queue time.Duration) {
+	q, now := &l.reqs[i], l.now()
+	l.fronts[q.front].fe.Answered(q.slot)
 	s.sent--
-	q.open, q.slot = false, 0
-	if q.measured {
+	measured := q.measured()
+	q.flags = 0
+	if measured {
 		rec := &l.record
 		rec.Request, rec.Arrived, rec.Latency, rec.TTFT, rec.TPOT = q.id, q.at, now-q.at, -1, -1
 		st := &rec.Steps
-		st.Held, st.Quota, st.Network, st.Queue, st.Batch, st.Service = 0, 0, 0, queue, 0, now-a.reached-queue
-		rec.Replica, rec.Attempt = r, 1
+		st.Held, st.Quota, st.Network, st.Queue, st.Batch, st.Service = 0, 0, 0, queue, 0, now-q.at-queue
+		rec.Replica, rec.Attempt = q.first, 1
 		rec.Service, rec.Tenant, rec.Class, rec.Outcome = q.service, q.tenant, q.class, uint8(policies.OK)
 		l.col.Add(rec)
 		l.win.open--
 		l.check()
 	}
-	l.dropAttempt(k)
 	l.dropRequest(i)
 }

@@ -143,7 +143,7 @@ func (l *lab) faultFront(k int, begin bool) {
 	}
 	f.down = true
 	for i := range l.reqs {
-		if q := &l.reqs[i]; q.open && int(q.front) == k && q.gen == f.gen {
+		if q := &l.reqs[i]; q.open() && int(q.front) == k && q.gen == f.gen {
 			l.lose(uint32(i))
 		}
 	}

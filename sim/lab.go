@@ -106,14 +106,24 @@ type request struct {
 	front    uint32
 	gen      uint32
 	slot     uint32 // at its front end; once it is closed, the attempts still under way
-	first    uint32 // newest attempt, +1; of a free one the next free, +1
+	first    uint32 // newest attempt, +1; of a direct one its replica; of a free one the next free, +1
 	service  uint16
 	tenant   uint16 // slot of the report
 	class    uint16
 	priority int8
-	measured bool
-	open     bool
+	flags    uint8
 }
+
+// Flags of a request.
+const (
+	isOpen uint8 = 1 << iota
+	isMeasured
+	isDirect // its only attempt has no record: see enterDirect
+)
+
+func (q *request) open() bool     { return q.flags&isOpen != 0 }
+func (q *request) measured() bool { return q.flags&isMeasured != 0 }
+func (q *request) direct() bool   { return q.flags&isDirect != 0 }
 
 // noise is what a request's draws are, as every replica's model reads them.
 type noise struct{ z, u float64 }

@@ -98,7 +98,7 @@ func (l *lab) decided(k int, a *flow.Action) {
 	q, i := l.quota, l.fronts[k].slots[a.Slot]
 	p := q.who[i]
 	q.meter.Decided(reports.Decision{At: l.now(), Took: a.At, Group: p.group, Tenant: p.tenant, Units: l.fronts[k].fe.Cost(a.Slot),
-		First: a.N == 1, Admitted: quota.Outcome(a.Arg) == quota.Admitted, Measured: l.reqs[i].measured})
+		First: a.N == 1, Admitted: quota.Outcome(a.Arg) == quota.Admitted, Measured: l.reqs[i].measured()})
 }
 
 // settled books what a closing request was charged and has used, and remembers how long
@@ -111,7 +111,7 @@ func (l *lab) settled(k int, slot uint32, i uint32) {
 	fe := l.fronts[k].fe
 	q.waited, _ = fe.Waited(slot)
 	if charged, actual := fe.Settlement(slot); charged > 0 {
-		q.meter.Settled(l.now(), q.who[i].group, q.who[i].tenant, charged, actual, l.reqs[i].measured)
+		q.meter.Settled(l.now(), q.who[i].group, q.who[i].tenant, charged, actual, l.reqs[i].measured())
 	}
 }
 

@@ -88,7 +88,7 @@ func (l *lab) acquire(i uint32) {
 		l.eng.Schedule(At(now+lockTimeout), l.id.elsewhere, uint64(i))
 		return
 	}
-	if q.measured && wait > 0 && now < k.stall[1] && now+wait > k.stall[0] {
+	if q.measured() && wait > 0 && now < k.stall[1] && now+wait > k.stall[0] {
 		o.stalled++
 	}
 	k.free = now + wait + k.cfg.Hold
@@ -96,7 +96,7 @@ func (l *lab) acquire(i uint32) {
 	if k.flight > 0 { // it refreshes for all, and lets go of the lock
 		at += k.flight
 		k.flight = 0
-		if q.measured {
+		if q.measured() {
 			o.stalled++
 		}
 	}
@@ -107,7 +107,7 @@ func (l *lab) acquire(i uint32) {
 // through its lock.
 func (l *lab) meetFirst(i uint32) {
 	o := l.ops
-	if l.reqs[i].measured {
+	if l.reqs[i].measured() {
 		o.requests++
 	}
 	l.views = put(l.views, i, l.view)
@@ -124,7 +124,7 @@ func (l *lab) meet(i uint32) {
 		return
 	}
 	q.front = uint32(to)
-	if l.fronts[to].bad && q.measured {
+	if l.fronts[to].bad && q.measured() {
 		l.ops.exposed++
 	}
 	if l.ops.locks == nil {

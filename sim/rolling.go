@@ -169,7 +169,7 @@ func (l *lab) divert(q *request) int {
 
 // failed closes a request that met a front end of a bad build.
 func (l *lab) failed(i uint32, class policies.Outcome) {
-	if l.reqs[i].measured {
+	if l.reqs[i].measured() {
 		l.book(i, class, 0)
 	}
 	l.release(i)

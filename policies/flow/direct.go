@@ -13,7 +13,7 @@ import (
 
 // Direct tells whether Choose and Answered may stand in for Arrive and Ended: nothing
 // is taped, no stage stands before the choice, and the balancer is told of nothing but
-// members. Requests may take either way at either end.
+// members. Requests that Choose has sent end by Answered, all others by Ended.
 func (f *FrontEnd) Direct(service int) bool {
 	in := &f.services[service]
 	return f.tape == nil && !f.staged && in.book != nil && in.subs.Mask()&^(balance.WantMembers|balance.WantLoads) == 0
@@ -39,18 +39,14 @@ func (f *FrontEnd) Choose(now time.Duration, r *policies.Request, out *Actions) 
 	return slot, c.Ref, true
 }
 
-// Answered is Ended for a request whose only attempt was answered: it is closed with
-// that outcome. When it returns false nothing has happened, and Ended must be called.
-func (f *FrontEnd) Answered(slot uint32) bool {
+// Answered is Ended for a request that Choose has sent and whose client has not left:
+// its attempt was answered, and it is closed with that outcome.
+func (f *FrontEnd) Answered(slot uint32) {
 	s := &f.slots[slot]
-	if s.flags != flagOpen || s.kept != 0 || s.tries != 1 || s.gone != 0 {
-		return false
-	}
 	f.services[s.service].book.Ended(s.ref)
 	s.flags, s.next = 0, f.free
 	f.free = slot + 1
 	f.open--
-	return true
 }
 
 // stranger stops the run: the balancer chose a replica that it may not choose.
