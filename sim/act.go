@@ -23,7 +23,7 @@ func (l *lab) act(k int) {
 		case flow.ActTell:
 			l.sendTell(k, a)
 		case flow.ActWake:
-			l.post(a.At, l.id.wakeFront, envelope{service: a.Service, front: uint32(k), gen: l.fronts[k].gen, arg: a.Arg})
+			l.wakeAt(a.At, l.id.wakeFront, wake{token: a.Arg, who: uint32(k), life: l.fronts[k].gen, service: a.Service})
 		case flow.ActCancel:
 			l.sendCancel(k, a)
 		case flow.ActAsk:

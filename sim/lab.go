@@ -46,6 +46,9 @@ type lab struct {
 	freeAtt uint32 // +1
 	mail    []envelope
 	freeEnv uint32 // +1
+	wakes   []wake
+
+	freeWake uint32 // +1
 
 	view   policies.Request // lent to a front end for one arrival
 	record reports.Record   // lent to the collector for one request
@@ -255,8 +258,8 @@ func (l *lab) register() {
 	h.cancel = reg(Message, l.posted((*lab).cancel))
 	h.enter = reg(Message, func(a uint64) { l.enter(uint32(a)) })
 	h.expire = reg(Timing, l.expire)
-	h.wakeFront = reg(Timing, l.posted((*lab).wakeFront))
-	h.wakeReplica = reg(Timing, l.posted((*lab).wakeReplica))
+	h.wakeFront = reg(Timing, l.woken((*lab).wakeFront))
+	h.wakeReplica = reg(Timing, l.woken((*lab).wakeReplica))
 	h.fault = reg(Timing, l.posted((*lab).faultEvent))
 	h.deadline = reg(Timing, l.posted((*lab).deadline))
 	h.ask = reg(Message, func(a uint64) { l.askAtShard(uint32(a)) })

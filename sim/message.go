@@ -56,7 +56,7 @@ func (l *lab) half(svc int, r uint32, ev balance.ReplicaEvent) {
 		if a.Kind == flow.ActReport {
 			l.sendReport(a, ev)
 		} else {
-			l.post(a.At, l.id.wakeReplica, envelope{service: a.Service, ref: a.Ref, arg: a.Arg})
+			l.wakeAt(a.At, l.id.wakeReplica, wake{token: a.Arg, who: a.Ref.ID, life: a.Ref.Inc, service: a.Service})
 		}
 	}
 	l.out.List, l.out.Msgs = l.out.List[:mark], l.out.Msgs[:msgs]
@@ -129,24 +129,24 @@ func (l *lab) told(e envelope) {
 	l.half(int(e.service), e.ref.ID, balance.ReplicaEvent{Kind: balance.ReplicaHeard, From: e.front, Msg: &l.msg})
 }
 
-func (l *lab) wakeFront(e envelope) {
-	f := &l.fronts[e.front]
-	if f.gen != e.gen || f.down {
+func (l *lab) wakeFront(w wake) {
+	f := &l.fronts[w.who]
+	if f.gen != w.life || f.down {
 		return
 	}
-	f.fe.Woke(l.now(), int(e.service), e.arg, &l.out)
-	l.act(int(e.front))
+	f.fe.Woke(l.now(), int(w.service), w.token, &l.out)
+	l.act(int(w.who))
 }
 
-func (l *lab) wakeReplica(e envelope) {
-	s := &l.svcs[e.service]
-	c := s.at(e.ref.ID)
-	if c.down > 0 || c.inc != e.ref.Inc {
+func (l *lab) wakeReplica(w wake) {
+	s := &l.svcs[w.service]
+	c := s.at(w.who)
+	if c.down > 0 || c.inc != w.life {
 		return
 	}
 	if c.frozen > 0 { // a frozen process wakes late
-		c.asleep = append(c.asleep, e.arg)
+		c.asleep = append(c.asleep, w.token)
 		return
 	}
-	l.half(int(e.service), e.ref.ID, balance.ReplicaEvent{Kind: balance.ReplicaWoke, Token: e.arg})
+	l.half(int(w.service), w.who, balance.ReplicaEvent{Kind: balance.ReplicaWoke, Token: w.token})
 }

@@ -39,6 +39,37 @@ func (l *lab) newAttempt() uint32 {
 
 func (l *lab) dropAttempt(i uint32) { l.atts[i].older, l.freeAtt = l.freeAtt, i+1 }
 
+// wake is a time that a policy asked for: of a front end, or of a replica half. Every
+// replica of jiq-amnesia waits for one, hence no envelope.
+type wake struct {
+	token   uint64 // of a free one the next free, +1
+	who     uint32 // front end or replica
+	life    uint32 // its gen or incarnation
+	service uint16
+}
+
+func (l *lab) wakeAt(at time.Duration, h HandlerID, w wake) {
+	i := l.freeWake
+	if i != 0 {
+		i--
+		l.freeWake = uint32(l.wakes[i].token)
+	} else {
+		i = uint32(len(l.wakes))
+		l.wakes = append(l.wakes, wake{})
+	}
+	l.wakes[i] = w
+	l.eng.Schedule(At(at), h, uint64(i))
+}
+
+// woken adapts the receiver of a wake to a handler, as posted does.
+func (l *lab) woken(f func(*lab, wake)) func(uint64) {
+	return func(arg uint64) {
+		w := l.wakes[arg]
+		l.wakes[arg].token, l.freeWake = uint64(l.freeWake), uint32(arg)+1
+		f(l, w)
+	}
+}
+
 // envelope is a message under way; what its fields hold depends on its handler.
 type envelope struct {
 	service uint16
