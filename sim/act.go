@@ -338,8 +338,7 @@ func (l *lab) sendCancel(k int, act *flow.Action) {
 	for i := q.first; i != 0; i = l.atts[i-1].older {
 		if a := &l.atts[i-1]; a.n == act.N && !a.over {
 			d := l.svcs[a.svc].request.delay()
-			l.post(l.now()+d, l.id.cancel, envelope{service: a.svc, ref: a.ref, arg: uint64(i - 1),
-				msg: balance.Msg{A: int64(act.Arg), B: int64(q.id)}})
+			l.post(l.now()+d, l.id.cancel, envelope{service: a.svc, gen: uint32(act.Arg), ref: a.ref, arg: uint64(i - 1), req: q.id})
 		}
 	}
 }
@@ -347,13 +346,13 @@ func (l *lab) sendCancel(k int, act *flow.Action) {
 func (l *lab) cancel(e envelope) {
 	i := uint32(e.arg)
 	a := &l.atts[i]
-	if !a.inside || l.reqs[a.req].id != uint64(e.msg.B) {
+	if !a.inside || l.reqs[a.req].id != e.req {
 		return
 	}
 	s, r := &l.svcs[e.service], e.ref.ID
 	before := s.filed(r)
 	var due gpu.Due
-	if balance.CancelMode(e.msg.A) == balance.CancelRunning {
+	if balance.CancelMode(e.gen) == balance.CancelRunning {
 		due = s.pool.Cancel(l.now(), r, i, &l.ev)
 	} else {
 		due = s.pool.CancelQueued(l.now(), r, i, &l.ev)

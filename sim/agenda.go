@@ -3,6 +3,7 @@ package sim
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // agenda holds the pending events. Those of the near future stand in a heap, all
@@ -260,6 +261,7 @@ func (a *agenda) tune() {
 // rebuild files all events anew. The cursor goes back to the first of them where
 // buckets that were too wide have put it far ahead.
 func (a *agenda) rebuild(shift uint, buckets int) {
+	a.over = slices.Grow(a.over, a.far+a.near.n)
 	for b := range a.heads {
 		for i := a.heads[b]; i != 0; i = a.next[i-1] {
 			a.over = append(a.over, a.nodes[i-1])

@@ -47,8 +47,9 @@ type lab struct {
 	mail    []envelope
 	freeEnv uint32 // +1
 	wakes   []wake
+	letters []letter
 
-	freeWake uint32 // +1
+	freeWake, freeLetter uint32 // +1
 
 	view   policies.Request // lent to a front end for one arrival
 	record reports.Record   // lent to the collector for one request
@@ -58,7 +59,7 @@ type lab struct {
 	out    flow.Actions
 	ev     gpu.Events
 	id     handlers
-	riders []envelope // reports that ride on the response at hand
+	riders []letter // reports that ride on the response at hand
 
 	tapes   []taped
 	past    flow.Counters // of front ends that were replaced
@@ -167,11 +168,16 @@ type taped struct {
 func newLab(num int, run *scenarios.Run, rec reports.Recorder, h Host) (*lab, error) {
 	c := run.Cell
 	l := &lab{rep: run, rec: rec, num: num, shared: -1, faulty: len(c.Setup.Faults) > 0, streams: map[string]*rand.PCG{}, started: time.Now()}
-	n := 0
+	n, wakes := 0, 0
 	for i := range c.Setup.Services {
-		n += c.Setup.Services[i].Slots()
+		slots := c.Setup.Services[i].Slots()
+		n += slots
+		if _, ok := balance.Inside[balance.Halved](c.Balancers[i].Make()); ok {
+			wakes += slots
+		}
 	}
-	l.eng = New(Config{Pending: n + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: h.heap})
+	l.wakes, l.letters = make([]wake, 0, wakes), make([]letter, 0, wakes)
+	l.eng = New(Config{Pending: n + wakes + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: h.heap})
 	l.register()
 	l.room = room(n, c.Setup.Measure.Requests)
 	l.reqs, l.atts = make([]request, 0, l.room), make([]attempt, 0, l.room)
@@ -252,8 +258,8 @@ func (l *lab) register() {
 	h.firstByte = reg(Message, func(a uint64) { l.firstByte(uint32(a)) })
 	h.probe = reg(Message, l.posted((*lab).probed))
 	h.reply = reg(Message, l.posted((*lab).replied))
-	h.report = reg(Message, l.posted((*lab).reported))
-	h.tell = reg(Message, l.posted((*lab).told))
+	h.report = reg(Message, l.read((*lab).reported))
+	h.tell = reg(Message, l.read((*lab).told))
 	h.member = reg(Message, l.posted((*lab).member))
 	h.cancel = reg(Message, l.posted((*lab).cancel))
 	h.enter = reg(Message, func(a uint64) { l.enter(uint32(a)) })

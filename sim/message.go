@@ -76,27 +76,27 @@ func (l *lab) sendReport(a *flow.Action, ev balance.ReplicaEvent) {
 	if c.mute > 0 {
 		return
 	}
-	env := envelope{service: a.Service, front: a.Slot, gen: l.fronts[a.Slot].gen, ref: a.Ref, msg: m}
+	e := newLetter(a.Service, a.Slot, a.Ref, &m)
 	if ev.Kind == balance.ReplicaFinished && ev.From == a.Slot && k.free && s.response.free && c.late == 0 {
-		l.riders = append(l.riders, env)
+		l.riders = append(l.riders, e)
 		return
 	}
 	d, lost, double := k.send()
 	if !lost {
-		l.post(l.now()+d+c.late, l.id.report, env)
+		l.mailLetter(l.now()+d+c.late, l.id.report, e)
 	}
 	if double >= 0 {
-		l.post(l.now()+double+c.late, l.id.report, env)
+		l.mailLetter(l.now()+double+c.late, l.id.report, e)
 	}
 }
 
 // reported is a replica's message at its front end.
-func (l *lab) reported(e envelope) {
+func (l *lab) reported(e letter) {
 	f := &l.fronts[e.front]
 	if f.down {
 		return
 	}
-	f.fe.Heard(l.now(), int(e.service), e.ref, e.msg, &l.out)
+	f.fe.Heard(l.now(), int(e.service), e.ref, e.msg(), &l.out)
 	l.act(int(e.front))
 }
 
@@ -109,23 +109,23 @@ func (l *lab) sendTell(from int, a *flow.Action) {
 		k = &s.ask
 	}
 	d, lost, double := k.send()
-	e := envelope{service: a.Service, front: uint32(from), ref: a.Ref, msg: m}
+	e := newLetter(a.Service, uint32(from), a.Ref, &m)
 	if !lost {
-		l.post(l.now()+d, l.id.tell, e)
+		l.mailLetter(l.now()+d, l.id.tell, e)
 	}
 	if double >= 0 {
-		l.post(l.now()+double, l.id.tell, e)
+		l.mailLetter(l.now()+double, l.id.tell, e)
 	}
 }
 
 // told is a front end's message at a replica.
-func (l *lab) told(e envelope) {
+func (l *lab) told(e letter) {
 	s := &l.svcs[e.service]
 	c := s.at(e.ref.ID)
-	if s.half == nil || c.down > 0 || c.frozen > 0 || e.msg.Inc != c.inc {
+	if s.half == nil || c.down > 0 || c.frozen > 0 || e.ref.Inc != c.inc {
 		return
 	}
-	l.msg = e.msg
+	l.msg = e.msg()
 	l.half(int(e.service), e.ref.ID, balance.ReplicaEvent{Kind: balance.ReplicaHeard, From: e.front, Msg: &l.msg})
 }
 

@@ -70,14 +70,55 @@ func (l *lab) woken(f func(*lab, wake)) func(uint64) {
 	}
 }
 
-// envelope is a message under way; what its fields hold depends on its handler.
+// letter is a message between the halves of a policy, to a front end or from one. At
+// the start every replica may write one.
+type letter struct {
+	a, b    int64  // of the message; a of a free one the next free, +1
+	seq     uint32 // of the message
+	front   uint32
+	ref     policies.Ref // the replica; the message is of its life
+	service uint16
+	kind    balance.MsgKind
+}
+
+func newLetter(service uint16, front uint32, r policies.Ref, m *balance.Msg) letter {
+	return letter{a: m.A, b: m.B, seq: m.Seq, front: front, ref: r, service: service, kind: m.Kind}
+}
+
+func (e *letter) msg() balance.Msg {
+	return balance.Msg{Kind: e.kind, Inc: e.ref.Inc, Seq: e.seq, A: e.a, B: e.b}
+}
+
+func (l *lab) mailLetter(at time.Duration, h HandlerID, e letter) {
+	i := l.freeLetter
+	if i != 0 {
+		i--
+		l.freeLetter = uint32(l.letters[i].a)
+	} else {
+		i = uint32(len(l.letters))
+		l.letters = append(l.letters, letter{})
+	}
+	l.letters[i] = e
+	l.eng.Schedule(At(at), h, uint64(i))
+}
+
+// read adapts the receiver of a letter to a handler, as posted does.
+func (l *lab) read(f func(*lab, letter)) func(uint64) {
+	return func(arg uint64) {
+		e := l.letters[arg]
+		l.letters[arg].a, l.freeLetter = int64(l.freeLetter), uint32(arg)+1
+		f(l, e)
+	}
+}
+
+// envelope is any other message under way; what its fields hold depends on its handler.
 type envelope struct {
 	service uint16
 	front   uint32
 	gen     uint32
 	ref     policies.Ref
 	arg     uint64
-	msg     balance.Msg
+	req     uint64
 	load    balance.Load
 	change  balance.Change
 	next    uint32
