@@ -9,22 +9,23 @@ import (
 
 // grammar is the command line: every verb is one type in its own file.
 type grammar struct {
-	Run       runCmd       `cmd:"" help:"Simulate scenarios and report."`
-	Check     checkCmd     `cmd:"" help:"Validate scenarios; nothing is run."`
-	Compare   compareCmd   `cmd:"" help:"Hold a saved run against another one, or against a baseline."`
-	List      listCmd      `cmd:"" help:"List policies, scenarios, GPUs, workloads, metrics or formats."`
-	Explain   explainCmd   `cmd:"" help:"Say what a policy, scenario, key, metric, GPU, workload, outcome, warning or exit code is."`
-	Report    reportCmd    `cmd:"" help:"Redraw saved runs; nothing is run again."`
-	Capacity  capacityCmd  `cmd:"" help:"Find the highest load, or the fewest replicas, at which each policy meets a rule."`
-	Replay    replayCmd    `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
-	Calibrate calibrateCmd `cmd:"" help:"Measure what live requests cost beside their servers; writes a profile."`
-	Emulate   emulateCmd   `cmd:"" help:"Serve emulated GPU backends until interrupted."`
-	Proxy     proxyCmd     `cmd:"" help:"Serve real clients: a reverse proxy whose policies are the scenario's."`
-	Verify    verifyCmd    `cmd:"" help:"Hold the simulator to queueing theory."`
-	Workload  workloadCmd  `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
-	Init      initCmd      `cmd:"" help:"Write a commented scenario to start from."`
-	Schema    schemaCmd    `cmd:"" help:"Print the JSON Schema of scenarios, or of the summary."`
-	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
+	Run        runCmd        `cmd:"" help:"Simulate scenarios and report."`
+	Check      checkCmd      `cmd:"" help:"Validate scenarios; nothing is run."`
+	Compare    compareCmd    `cmd:"" help:"Hold a saved run against another one, or against a baseline."`
+	List       listCmd       `cmd:"" help:"List policies, scenarios, GPUs, workloads, metrics or formats."`
+	Explain    explainCmd    `cmd:"" help:"Say what a policy, scenario, key, metric, GPU, workload, outcome, warning or exit code is."`
+	Report     reportCmd     `cmd:"" help:"Redraw saved runs; nothing is run again."`
+	Capacity   capacityCmd   `cmd:"" help:"Find the highest load, or the fewest replicas, at which each policy meets a rule."`
+	Replay     replayCmd     `cmd:"" help:"Feed a tape to fresh instances of its policy, or of another one."`
+	Calibrate  calibrateCmd  `cmd:"" help:"Measure what live requests cost beside their servers; writes a profile."`
+	Emulate    emulateCmd    `cmd:"" help:"Serve emulated GPU backends until interrupted."`
+	Proxy      proxyCmd      `cmd:"" help:"Serve real clients: a reverse proxy whose policies are the scenario's."`
+	Verify     verifyCmd     `cmd:"" help:"Hold the simulator to queueing theory."`
+	Workload   workloadCmd   `cmd:"" help:"Statistics of a trace, a preset or a scenario's workload."`
+	Init       initCmd       `cmd:"" help:"Write a commented scenario to start from."`
+	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of scenarios, or of the summary."`
+	Completion completionCmd `cmd:"" help:"Print the script by which a shell completes verbs, flags, scenarios, labels and keys."`
+	Version    versionCmd    `cmd:"" help:"Print version, commit and Go version."`
 }
 
 // common is what every verb takes.
@@ -88,5 +89,5 @@ func (b *skipBad) Decode(ctx *kong.DecodeContext) error {
 
 // verbs names the verbs in the order of the help.
 func verbs() []string {
-	return []string{"run", "check", "compare", "list", "explain", "report", "capacity", "replay", "calibrate", "emulate", "proxy", "verify", "workload", "init", "schema", "version"}
+	return []string{"run", "check", "compare", "list", "explain", "report", "capacity", "replay", "calibrate", "emulate", "proxy", "verify", "workload", "init", "schema", "completion", "version"}
 }

@@ -26,6 +26,8 @@ func (s *session) parse() (verb, int) {
 		return nil, s.fail(exitUsage, "first of all: taillab run wechat-jiq   all verbs: taillab --help", "no verb given: one of %s", strings.Join(verbs(), " "))
 	}
 	switch first := args[0]; {
+	case first == "__complete":
+		return &completeCmd{words: args[1:]}, exitOK
 	case first == "help":
 		args = append(append([]string{}, args[1:]...), "--help")
 	case first == "--version":
