@@ -8,6 +8,7 @@ import (
 
 	"taillab/policies"
 	"taillab/reports"
+	"taillab/sim/gpu"
 	"taillab/workloads"
 )
 
@@ -165,7 +166,7 @@ func (l *loader) point(top block) draft {
 	d.spec = l.workload(top)
 	sound := l.list.broken() == before
 	demand := top.get("workload").get("demand")
-	brings := demand != nil || exists(top.n, "workload.arrivals.trace.columns.duration")
+	brings := demand != nil || exists(top.n, "workload.arrivals.trace.file") // compile looks into the file
 	d.services = l.services(top, brings, catalog{l.opt.Catalog})
 	for i := range d.services {
 		l.checkDemand(demand, d.services[i].Groups)
@@ -249,6 +250,7 @@ func (l *loader) compile(d *draft) {
 		return
 	}
 	d.setup.Workload = c
+	l.checkTrace(d, c)
 	l.checkRate(d, c)
 	if len(d.services) == 0 {
 		return
@@ -267,6 +269,22 @@ func (l *loader) compile(d *draft) {
 	}
 	standard, most := c.Requests(rate)
 	d.measure.settle(&l.decoder, standard, most)
+}
+
+// checkTrace wants a latency model where the trace does not say how long a request takes.
+func (l *loader) checkTrace(d *draft, c *workloads.Compiled) {
+	if c.Trace() == nil || c.HasDemand() {
+		return
+	}
+	for _, s := range d.services {
+		for _, g := range s.Groups {
+			if g.Model != nil && g.Model.Kind() == gpu.Service {
+				l.ps.at(s.fleetAt.n, s.fleetAt.at("gpu"), "give "+s.fleetAt.at("gpu")+" a preset (taillab list gpus), or the trace a column of durations",
+					"nothing says how long a request takes: there is neither %s nor a time in the trace", s.fleetAt.at("gpu"))
+				return
+			}
+		}
+	}
 }
 
 // said puts the whole path into a message that names its last key only, or in

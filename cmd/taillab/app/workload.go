@@ -14,6 +14,7 @@ import (
 // workloadCmd is `taillab workload`.
 type workloadCmd struct {
 	Describe describeCmd `cmd:"" help:"Statistics of a trace file, a preset, or a scenario's workload."`
+	Export   exportCmd   `cmd:"" help:"Write the requests that a run draws as a trace: JSONL, CSV or mooncake."`
 }
 
 // describeCmd is `taillab workload describe`.
