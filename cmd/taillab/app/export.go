@@ -77,4 +77,3 @@ func (c *exportCmd) write(s *session, w *workloads.Compiled, rate float64, n int
 	s.note("read it back with arrivals: {trace: {file: FILE, rotate: false, keep_offset: true, jitter: none%s}}", columns)
 	return exitOK
 }
-
