@@ -201,17 +201,22 @@ func (d *drive) look() {
 // renewAll begins the next life of all replica halves of service i.
 func (d *drive) renewAll(i int) {
 	d.fmu.Lock()
+	inc := map[int]uint32{}
 	for r := range d.registry.inc[i] {
-		d.registry.inc[i][r]++
+		if d.registry.here[i][r] {
+			d.registry.inc[i][r]++
+			inc[r] = d.registry.inc[i][r]
+		}
 	}
-	inc := append([]uint32(nil), d.registry.inc[i]...)
 	d.fmu.Unlock()
 	if err := d.beginHalves(i); err != nil {
 		d.note(err.Error())
 	}
 	for _, f := range d.fronts {
-		for r, n := range inc {
-			f.change(i, balance.Change{Kind: balance.ChangeAdded, Ref: policies.Ref{ID: uint32(r), Inc: n}})
+		for r := range d.services[i].table.N {
+			if n, ok := inc[r]; ok {
+				f.change(i, balance.Change{Kind: balance.ChangeAdded, Ref: policies.Ref{ID: uint32(r), Inc: n}})
+			}
 		}
 	}
 }

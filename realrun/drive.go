@@ -114,6 +114,9 @@ type service struct {
 	notices  notices
 }
 
+// members is how many replicas there are at the start: those after them may come later.
+func (s *service) members() int { return s.table.N - s.table.Later }
+
 func newDrive(ctx context.Context, run *scenarios.Run, live scenarios.Live, at place) *drive {
 	w := run.Cell.Setup.Workload
 	c := &clock{base: at.base}
@@ -195,7 +198,7 @@ func (f *front) fresh() {
 			Detect: detection(s.Discovery.Detect), Balancer: c.Balancers[i].Make(), Dice: f.dice[i]})
 	}
 	f.fe = flow.New(cfg)
-	f.reqs = nil
+	f.reqs, f.leaving = nil, nil
 }
 
 // quota configures the quota stage, nil where there is none; its dice go on.

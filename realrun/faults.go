@@ -40,7 +40,7 @@ func (d *drive) addFaults() {
 		}
 		targets := f.Replicas
 		if targets == nil {
-			for r := range d.services[f.Service].table.N {
+			for r := range d.services[f.Service].members() {
 				targets = append(targets, r)
 			}
 		}

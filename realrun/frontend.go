@@ -38,6 +38,8 @@ type front struct {
 	limit   *chance.Dice  // its dice
 	alone   uint64        // decisions without the store, of the generations before
 
+	leaving map[leaver]bool
+
 	started bool
 	early   []said
 	tapes   []taped // of all generations
@@ -282,6 +284,7 @@ func (f *front) ended(gen uint32, slot uint32, n uint8, req uint64, res wire.Res
 		a := &p.tries[n]
 		a.res, a.over = res, true
 		f.fe.Ended(now, &flow.End{Slot: slot, N: n, Outcome: res.Outcome, Told: res.Told, Output: uint32(max(0, res.Tokens)), Load: res.Load, ServerTime: res.ServerTime}, &f.out)
+		f.drained(now, int(p.req.Service), a.ref)
 	})
 }
 
@@ -368,8 +371,8 @@ func (f *front) crash() {
 }
 
 // restart puts a fresh front end in place of one that crashed: its members come in
-// one bulk reset, then what the registry knows of restarts.
-func (f *front) restart(restarted [][]uint32) {
+// one bulk reset, then what the registry knows of restarts, and of who came and went.
+func (f *front) restart(members [][]life) {
 	f.mu.Lock()
 	if !f.down || f.d.over.Load() {
 		f.mu.Unlock()
@@ -380,10 +383,15 @@ func (f *front) restart(restarted [][]uint32) {
 	f.fresh()
 	f.last = max(f.last, f.d.clock.now(), 0)
 	f.fe.Start(f.last, &f.out)
-	for service, list := range restarted {
-		for id, inc := range list {
-			if inc > 0 && f.fe.Fleet(service) != nil {
-				f.fe.Membership(f.last, service, balance.Change{Kind: balance.ChangeAdded, Ref: policies.Ref{ID: uint32(id), Inc: inc}}, &f.out)
+	for service, list := range members {
+		first := f.d.services[service].members()
+		for id, x := range list {
+			c := balance.Change{Kind: balance.ChangeAdded, Ref: policies.Ref{ID: uint32(id), Inc: x.inc}}
+			if !x.here {
+				c.Kind = balance.ChangeRemoved
+			}
+			if (x.inc > 0 || x.here != (id < first)) && f.fe.Fleet(service) != nil {
+				f.fe.Membership(f.last, service, c, &f.out)
 			}
 		}
 	}

@@ -54,6 +54,7 @@ func (h Host) Run(ctx context.Context, runs []scenarios.Run, rec reports.Recorde
 		d.tick = func(row reports.TimelineRow) { rec.Tick(d.num, row) }
 	}
 	s.watch(ctx)
+	s.follow(ctx)
 	var why []reports.Warning
 	if len(runs) == 1 {
 		err = s.arms[0].single(rec)

@@ -51,9 +51,9 @@ func newInferred(d *drive, service int, tape taped) *inferred {
 		}}
 }
 
-// start begins the lives of all replicas.
+// start begins the lives of the first members.
 func (h *inferred) start() {
-	for r := range h.inc {
+	for r := range h.d.services[h.service].members() {
 		h.event(policies.Ref{ID: uint32(r)}, balance.ReplicaEvent{Kind: balance.ReplicaStarted}, 0)
 	}
 }

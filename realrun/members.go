@@ -2,6 +2,7 @@ package realrun
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"taillab/policies"
@@ -16,6 +17,8 @@ import (
 // and what the health checks of each front end have found.
 type registry struct {
 	inc    [][]uint32 // by service, replica
+	here   [][]bool   // is a member now
+	been   [][]bool   // is one, or was
 	down   [][]int    // crashes in force
 	checks [][][]health
 }
@@ -31,6 +34,11 @@ func newRegistry(d *drive) registry {
 	for i := range d.services {
 		n := d.services[i].table.N
 		g.inc, g.down = append(g.inc, make([]uint32, n)), append(g.down, make([]int, n))
+		here := make([]bool, n)
+		for r := range d.services[i].members() {
+			here[r] = true
+		}
+		g.here, g.been = append(g.here, here), append(g.been, slices.Clone(here))
 	}
 	for range d.fronts {
 		g.checks = append(g.checks, d.unchecked())
@@ -81,11 +89,6 @@ func (d *drive) crashed(service, r int, begin bool) {
 	}
 	d.registry.inc[service][r]++
 	ref := policies.Ref{ID: uint32(r), Inc: d.registry.inc[service][r]}
-	now := d.clock.now()
-	var at []time.Duration
-	for range d.fronts {
-		at = append(at, now+d.announcement(service))
-	}
 	d.fmu.Unlock()
 	svc := &d.services[service]
 	switch {
@@ -94,9 +97,9 @@ func (d *drive) crashed(service, r int, begin bool) {
 	case svc.remote:
 		d.wg.Go(func() { d.renew(svc, service, r, ref.Inc) })
 	}
-	for k, f := range d.fronts {
-		d.agenda.set(at[k], func() { f.change(service, balance.Change{Kind: balance.ChangeAdded, Ref: ref}) })
-	}
+	d.announce(service, func(f *front) {
+		f.change(service, balance.Change{Kind: balance.ChangeAdded, Ref: ref})
+	})
 }
 
 // announcement draws how long a planned change takes to one front end. fmu is held.
@@ -128,12 +131,27 @@ func (d *drive) announcement(service int) time.Duration {
 func (d *drive) restartFront(k int) {
 	d.fmu.Lock()
 	d.registry.checks[k] = d.unchecked()
-	var inc [][]uint32
-	for _, list := range d.registry.inc {
-		inc = append(inc, append([]uint32(nil), list...))
+	members := make([][]life, len(d.services))
+	for i, list := range d.registry.inc {
+		for r, inc := range list {
+			members[i] = append(members[i], life{inc, d.registry.here[i][r]})
+		}
 	}
 	d.fmu.Unlock()
-	d.fronts[k].restart(inc)
+	d.fronts[k].restart(members)
+}
+
+// life is what the registry knows of one number.
+type life struct {
+	inc  uint32
+	here bool
+}
+
+// present tells whether a number is a member now.
+func (d *drive) present(service, r int) bool {
+	d.fmu.Lock()
+	defer d.fmu.Unlock()
+	return d.registry.here[service][r]
 }
 
 // addChecks files the first health check of every front end at every replica, each
@@ -160,6 +178,10 @@ const checkLimit = 5 * time.Second
 // checkAt files a health check and all that follow it.
 func (d *drive) checkAt(at, period time.Duration, k, service, r int) {
 	d.agenda.set(at, func() {
+		d.checkAt(at+period, period, k, service, r)
+		if !d.present(service, r) {
+			return
+		}
 		d.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(d.ctx, min(period, checkLimit))
 			defer cancel()
@@ -169,7 +191,6 @@ func (d *drive) checkAt(at, period time.Duration, k, service, r int) {
 				d.checked(k, service, r, ok)
 			}
 		})
-		d.checkAt(at+period, period, k, service, r)
 	})
 }
 
@@ -181,6 +202,7 @@ func (d *drive) checked(k, service, r int, ok bool) {
 	ch := balance.Change{Ref: policies.Ref{ID: uint32(r), Inc: d.registry.inc[service][r]}}
 	told := false
 	switch {
+	case !d.registry.here[service][r]: // it has left meanwhile
 	case ok:
 		h.misses = 0
 		ch.Kind, told = balance.ChangeAdded, h.removed

@@ -54,7 +54,6 @@ func (d *drive) whole(s *reports.Setup) window {
 
 // begin starts the front ends, and whatever goes by the run's clock. It ends with end.
 func (d *drive) begin() {
-	d.wg.Go(func() { d.agenda.run(d.ctx) })
 	for _, f := range d.fronts {
 		d.wg.Go(func() { f.timers.run(d.ctx) })
 	}
@@ -66,6 +65,7 @@ func (d *drive) begin() {
 	for _, f := range d.fronts {
 		f.start()
 	}
+	d.wg.Go(func() { d.agenda.run(d.ctx) }) // no front end hears of a change before it has started
 	d.addFaults()
 	d.addChecks()
 	if d.tick != nil {

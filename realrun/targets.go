@@ -15,9 +15,14 @@ import (
 )
 
 // Table is what front ends know of real targets before the run: the targets are the
-// fleet, whatever the scenario simulates.
+// fleet, whatever the scenario simulates. Where they come from a name or a file there
+// are numbers to spare for those that come later.
 func Table(t *scenarios.TargetService) *balance.Table {
 	out := &balance.Table{N: len(t.Targets)}
+	if t.Source.Kind != scenarios.SourceStatic {
+		out.Later = max(spareNumbers, out.N)
+		out.N += out.Later
+	}
 	uniform, plain := true, true
 	for i := range t.Targets {
 		uniform = uniform && t.Targets[i].Weight == 1
@@ -33,12 +38,15 @@ func Table(t *scenarios.TargetService) *balance.Table {
 			out.Labels = append(out.Labels, u.Labels)
 		}
 	}
+	for range out.Later { // as the members that a source names: of weight 1, without labels
+		out.Slots = append(out.Slots, int32(max(1, t.Slots)))
+	}
 	return out
 }
 
-// Resolve reads the members of services whose targets come from a name or a file, and
-// keeps them for all runs: a fleet that changed in the middle would be another one. It
-// tells what it found in words.
+// Resolve reads the members of services whose targets come from a name or a file:
+// every run begins with them and goes on to follow the source. It tells what it found
+// in words.
 func Resolve(ctx context.Context, t *scenarios.Targets) (notes []string, err error) {
 	for i := range t.Services {
 		s := &t.Services[i]
@@ -48,7 +56,7 @@ func Resolve(ctx context.Context, t *scenarios.Targets) (notes []string, err err
 		if s.Targets, err = source.List(ctx, s); err != nil {
 			return nil, fmt.Errorf("service %s: %w", s.Name, err)
 		}
-		notes = append(notes, fmt.Sprintf("%s has %d members now; those that come or go during the run are not followed", s.Name, len(s.Targets)))
+		notes = append(notes, fmt.Sprintf("%s has %d members now", s.Name, len(s.Targets)))
 	}
 	return notes, nil
 }
@@ -186,6 +194,7 @@ func (s *session) real(ctx context.Context, d *drive) error {
 			s.ends = append(s.ends, c.Close)
 			svc.backends[r] = beside{svc.backends[r], c}
 		}
+		svc.backends = append(svc.backends, make([]Transport, svc.table.Later)...)
 		for r := range t.Targets {
 			if t.Targets[r].Metrics != "" {
 				svc.backends[r] = s.telling(svc.backends[r], backendName(svc.name, r))
@@ -229,11 +238,23 @@ func (s *session) share(d *drive, clients [][]Transport) error {
 // that is not there cannot be told: it is one of those that the ready check listed.
 func (d *drive) beginHalves(i int) error {
 	svc := &d.services[i]
-	errs := make([]error, len(svc.backends))
+	var errs []error
 	var wg sync.WaitGroup
-	for r := range svc.backends {
-		wg.Go(func() { errs[r] = svc.backends[r].Begin(d.ctx, d.startOf(i, r, d.registry.inc[i][r])) })
+	d.fmu.Lock()
+	for r, here := range d.registry.here[i] {
+		if !here {
+			continue
+		}
+		errs = append(errs, nil)
+		at, start := len(errs)-1, d.startOf(i, r, d.registry.inc[i][r])
+		wg.Go(func() {
+			err := svc.backends[r].Begin(d.ctx, start)
+			d.fmu.Lock()
+			errs[at] = err
+			d.fmu.Unlock()
+		})
 	}
+	d.fmu.Unlock()
 	wg.Wait()
 	failed := 0
 	for _, err := range errs {

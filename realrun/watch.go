@@ -94,12 +94,12 @@ func (d *drive) tickAt(at time.Duration) {
 	})
 }
 
-// standing counts the replicas of a service that no fault holds down.
+// standing counts the members of a service that no fault holds down.
 func (d *drive) standing(service int) (n int) {
 	d.fmu.Lock()
 	defer d.fmu.Unlock()
-	for _, down := range d.registry.down[service] {
-		if down == 0 {
+	for r, down := range d.registry.down[service] {
+		if down == 0 && d.registry.here[service][r] {
 			n++
 		}
 	}

@@ -184,8 +184,8 @@ func TestKilledAfterOnePolicy(t *testing.T) {
 	require.Contains(t, r.err, "is cut short: replayed up to its last whole record")
 }
 
-// Members that a file names are the fleet of the run; one that cannot be read is no
-// result, and nothing is sent.
+// Members that a file names are the fleet of the run, with room for more on its tape;
+// one that cannot be read is no result, and nothing is sent.
 func TestMembersOfAFile(t *testing.T) {
 	t.Parallel()
 	var asked [2]atomic.Int64
@@ -217,4 +217,10 @@ func TestMembersOfAFile(t *testing.T) {
 	for i := range asked {
 		require.Positive(t, asked[i].Load())
 	}
+	tapes, err := filepath.Glob(filepath.Join(dir, "runs", "small", "*", "tapes", "*.tape"))
+	require.NoError(t, err)
+	require.Len(t, tapes, 1)
+	r = call(Process{Args: []string{"replay", tapes[0]}})
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Contains(t, r.out, "calls, identical")
 }
