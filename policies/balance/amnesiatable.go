@@ -17,50 +17,61 @@ type amnesia struct {
 	half, limit time.Duration // half-life; age beyond which a replica is forgotten
 	ttl         bool
 	rows        []amnesiaRow // by ID
+	inc         []uint32     // by ID: the life heard of; nil = all 0
 	heard       []uint32     // IDs of the rows in use, dense
 	forgotten   uint64
 }
 
+// amnesiaRow is what is kept of every replica by every dispatcher, in 16 bytes.
 type amnesiaRow struct {
 	at    time.Duration
-	inc   uint32
-	seq   uint32
 	pos   uint32 // place in heard, +1; 0 = not known
-	load  int32  // running + queued, as last heard
-	since int32  // own attempts sent since then and still out
+	load  uint16 // running + queued, as last heard, saturated
+	since uint16 // own attempts sent since then and still out, saturated
 }
 
-// hear books what a replica says; false when it is of an earlier life.
-func (t *amnesia) hear(now time.Duration, from policies.Ref, m Msg) bool {
-	if int(from.ID) >= len(t.rows) {
-		t.rows = extend(t.rows, max(int(from.ID)+1, 2*len(t.rows)))
+// hear books what a replica says, which the flow core has found to be news.
+func (t *amnesia) hear(env *Env, from policies.Ref, m Msg) {
+	if n := env.Fleet.span(); len(t.rows) < n {
+		t.rows = extend(t.rows, n)
+		t.heard = append(make([]uint32, 0, n), t.heard...)
+	}
+	if t.inc == nil && from.Inc > 0 {
+		t.inc = make([]uint32, len(t.rows))
+	}
+	if t.inc != nil {
+		t.inc[from.ID] = from.Inc
 	}
 	r := &t.rows[from.ID]
-	if r.pos != 0 && (from.Inc < r.inc || (from.Inc == r.inc && m.Seq <= r.seq)) {
-		return false
-	}
 	if r.pos == 0 {
 		t.heard = append(t.heard, from.ID)
 		r.pos = uint32(len(t.heard))
 	}
-	r.at, r.inc, r.seq, r.load, r.since = now, from.Inc, m.Seq, int32(m.A), 0
-	return true
+	r.at, r.load, r.since = env.Now, uint16(max(0, min(m.A, saturated))), 0
+}
+
+// life is the one that a row is of.
+func (t *amnesia) life(id uint32) uint32 {
+	if t.inc == nil {
+		return 0
+	}
+	return t.inc[id]
 }
 
 // knows tells whether the table holds this life of a replica.
 func (t *amnesia) knows(r policies.Ref) bool {
-	return int(r.ID) < len(t.rows) && t.rows[r.ID].pos != 0 && t.rows[r.ID].inc == r.Inc
+	return int(r.ID) < len(t.rows) && t.rows[r.ID].pos != 0 && t.life(r.ID) == r.Inc
 }
 
 func (t *amnesia) stale(now time.Duration, id uint32) bool { return now-t.rows[id].at > t.limit }
 
-func (t *amnesia) ref(id uint32) policies.Ref { return policies.Ref{ID: id, Inc: t.rows[id].inc} }
+func (t *amnesia) ref(id uint32) policies.Ref { return policies.Ref{ID: id, Inc: t.life(id)} }
 
 // load is the last one heard and what has been sent since.
-func (t *amnesia) load(id uint32) int32 { return t.rows[id].load + t.rows[id].since }
+func (t *amnesia) load(id uint32) int { return int(t.rows[id].load) + int(t.rows[id].since) }
 
 func (t *amnesia) sent(r policies.Ref) {
-	if t.knows(r) {
+	if t.knows(r) && t.rows[r.ID].since < saturated {
 		t.rows[r.ID].since++
 	}
 }
@@ -86,7 +97,7 @@ func (t *amnesia) drop(id uint32) {
 
 // erase drops a replica whose known life is not later than inc.
 func (t *amnesia) erase(id, inc uint32) {
-	if int(id) < len(t.rows) && t.rows[id].pos != 0 && t.rows[id].inc <= inc {
+	if int(id) < len(t.rows) && t.rows[id].pos != 0 && t.life(id) <= inc {
 		t.drop(id)
 	}
 }

@@ -7,48 +7,55 @@ import (
 )
 
 // idleQueue is a dispatcher's queue of replicas that said they are idle: a doubly
-// linked list through columns by ID, so that a withdrawal costs O(1) and nothing
-// is allocated once every ID has been seen.
+// linked list of entries from a pool, found by ID, so that a withdrawal costs O(1)
+// and nothing is allocated in steady state. An idle replica stands in few queues, so
+// an entry per ID would be mostly empty: only its place in the pool is.
 type idleQueue struct {
-	items      []idleItem // by ID
-	head, tail uint32     // ID+1; 0 = empty
+	place      []uint32 // by ID: entry+1; 0 = not listed
+	items      []idleItem
+	free       uint32 // entry+1 of the free list, linked by next; 0 = none
+	head, tail uint32 // entry+1; 0 = empty
 	n          int
 }
 
 type idleItem struct {
-	inc        uint32
-	prev, next uint32 // ID+1; 0 = none
 	at         time.Duration
-	listed     bool
+	id, inc    uint32
+	prev, next uint32 // entry+1; 0 = none
 }
 
-// insert appends a replica, or refreshes its age and keeps its place.
-func (q *idleQueue) insert(r policies.Ref, now time.Duration) {
-	if int(r.ID) >= len(q.items) {
-		q.items = extend(q.items, max(int(r.ID)+1, 2*len(q.items)))
-	}
-	it := &q.items[r.ID]
-	if it.listed && it.inc == r.Inc {
-		it.at = now
+// insert appends one of n replicas, or refreshes its age and keeps its place.
+func (q *idleQueue) insert(n int, r policies.Ref, now time.Duration) {
+	q.place = extend(q.place, n)
+	if at := q.place[r.ID]; at != 0 && q.items[at-1].inc == r.Inc {
+		q.items[at-1].at = now
 		return
 	}
 	q.remove(r.ID) // an earlier life
-	*it = idleItem{inc: r.Inc, at: now, listed: true, prev: q.tail}
-	if q.tail == 0 {
-		q.head = r.ID + 1
+	at := q.free
+	if at != 0 {
+		q.free = q.items[at-1].next
 	} else {
-		q.items[q.tail-1].next = r.ID + 1
+		q.items = append(q.items, idleItem{})
+		at = uint32(len(q.items))
 	}
-	q.tail = r.ID + 1
+	q.items[at-1] = idleItem{at: now, id: r.ID, inc: r.Inc, prev: q.tail}
+	if q.tail == 0 {
+		q.head = at
+	} else {
+		q.items[q.tail-1].next = at
+	}
+	q.tail, q.place[r.ID] = at, at
 	q.n++
 }
 
 // remove takes a replica out; it tells whether it was listed.
 func (q *idleQueue) remove(id uint32) bool {
-	if int(id) >= len(q.items) || !q.items[id].listed {
+	if int(id) >= len(q.place) || q.place[id] == 0 {
 		return false
 	}
-	it := &q.items[id]
+	at := q.place[id]
+	it := &q.items[at-1]
 	if it.prev == 0 {
 		q.head = it.next
 	} else {
@@ -59,29 +66,30 @@ func (q *idleQueue) remove(id uint32) bool {
 	} else {
 		q.items[it.next-1].prev = it.prev
 	}
-	it.listed = false
+	q.place[id] = 0
+	it.next, q.free = q.free, at
 	q.n--
 	return true
 }
 
 // pop takes the oldest entry, or with lifo the newest; false when there is none.
 func (q *idleQueue) pop(lifo bool) (r policies.Ref, at time.Duration, ok bool) {
-	at1 := q.head
+	first := q.head
 	if lifo {
-		at1 = q.tail
+		first = q.tail
 	}
-	if at1 == 0 {
+	if first == 0 {
 		return policies.Ref{}, 0, false
 	}
-	it := &q.items[at1-1]
-	r = policies.Ref{ID: at1 - 1, Inc: it.inc}
+	it := &q.items[first-1]
+	r = policies.Ref{ID: it.id, Inc: it.inc}
 	q.remove(r.ID)
 	return r, it.at, true
 }
 
 // forget takes a replica out unless it is listed in a later life than inc.
 func (q *idleQueue) forget(id, inc uint32) {
-	if int(id) < len(q.items) && q.items[id].inc <= inc {
+	if int(id) < len(q.place) && q.place[id] != 0 && q.items[q.place[id]-1].inc <= inc {
 		q.remove(id)
 	}
 }

@@ -140,13 +140,11 @@ func (p *JIQAmnesia) Heard(env *Env, from policies.Ref, m Msg) {
 		env.Tell(from, Msg{Kind: MsgAnswer, Seq: m.Seq, A: int64(p.queue.n)})
 		return
 	}
-	if !p.table.hear(env.Now, from, m) {
-		return
-	}
+	p.table.hear(env, from, m)
 	switch m.Kind {
 	case MsgIdle:
 		if !p.engaged(env, from) {
-			p.queue.insert(from, env.Now)
+			p.queue.insert(env.Fleet.span(), from, env.Now)
 		}
 	case MsgBusy, MsgWithdraw:
 		p.queue.remove(from.ID)
