@@ -9,19 +9,18 @@ import (
 	"taillab/sim"
 )
 
-// model is the benchmark model on the bare kernel: arrivals are a source, ends of
-// service the only events. It is the C program's twin, line by line where the
-// engine allows it.
+// model is the benchmark model on the bare kernel: arrivals are a source, and
+// ends of service have a lane for each server. It is the C program's twin, line by line
+// where the engine allows it.
 type model struct {
-	eng      *sim.Engine
-	departed sim.HandlerID
-	dice     rand.PCG
-	gap      float64 // mean, ns
-	servers  []server
-	jobs     []job
-	free     uint32 // +1
-	hist     *reports.Hist
-	left     int // requests to go
+	eng     *sim.Engine
+	dice    rand.PCG
+	gap     float64 // mean, ns
+	servers []server
+	jobs    []job
+	free    uint32 // +1
+	hist    *reports.Hist
+	left    int // requests to go
 }
 
 type server struct{ len, head, tail uint32 }
@@ -39,7 +38,7 @@ func runKernel(n, requests int, seed uint64, c *clock) *reports.Hist {
 	m := &model{eng: sim.New(sim.Config{Pending: n, Seed: seed}), dice: chance.Stream(chance.RunSeed(seed, 0), "limit"),
 		gap: service / (0.9 * float64(n)), servers: make([]server, n), jobs: make([]job, 0, 4*n+1024),
 		hist: reports.NewHist(reports.HistBits), left: requests}
-	m.departed = m.eng.Register(m, sim.Completion)
+	m.eng.Lanes(n, m.eng.Register(m, sim.Completion))
 	m.eng.Attach(sim.Time(chance.Exp(&m.dice)*m.gap+0.5), m)
 	c.start()
 	m.eng.Run()
@@ -90,7 +89,7 @@ func (m *model) take() uint32 {
 }
 
 func (m *model) serve(k uint32) {
-	m.eng.Schedule(m.eng.Now()+sim.Time(chance.Exp(&m.dice)*service+0.5), m.departed, uint64(k))
+	m.eng.SetLane(k, m.eng.Now()+sim.Time(chance.Exp(&m.dice)*service+0.5))
 }
 
 // Handle implements sim.Handler: the end of a service.
@@ -103,6 +102,8 @@ func (m *model) Handle(e *sim.Engine, arg uint64) {
 	s.head, j.next, m.free = j.next, m.free, i+1
 	if s.len--; s.len > 0 {
 		m.serve(k)
+	} else {
+		m.eng.SetLane(k, sim.Never)
 	}
 	if m.left--; m.left == 0 {
 		e.Stop()
