@@ -108,7 +108,7 @@ func (l *lab) leaveDirect(lane uint32) {
 // answered closes request i, which has been served after so long in the queue.
 func (l *lab) answered(s *service, i uint32, queue time.Duration) {
 	q, now := &l.reqs[i], l.now()
-	l.fronts[q.front].fe.Answered(q.slot)
+	l.fronts[q.front].fe.Answered(q.slot, int(q.service), policies.Ref{ID: q.first}) // nothing restarts: life 0
 	s.sent--
 	measured := q.measured()
 	q.flags = 0

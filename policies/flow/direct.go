@@ -40,10 +40,11 @@ func (f *FrontEnd) Choose(now time.Duration, r *policies.Request, out *Actions) 
 }
 
 // Answered is Ended for a request that Choose has sent and whose client has not left:
-// its attempt was answered, and it is closed with that outcome.
-func (f *FrontEnd) Answered(slot uint32) {
+// its attempt was answered, and it is closed with that outcome. The host says where it
+// was sent, since in a large fleet it has that at hand and the slot is far.
+func (f *FrontEnd) Answered(slot uint32, service int, ref policies.Ref) {
 	s := &f.slots[slot]
-	f.services[s.service].book.Ended(s.ref)
+	f.services[service].book.Ended(ref)
 	s.flags, s.next = 0, f.free
 	f.free = slot + 1
 	f.open--
