@@ -54,8 +54,13 @@ type Config struct {
 // pollEvery is how many events lie between two looks at the interrupt flag.
 const pollEvery = 1 << 14
 
-// stalled is the number of polls without progress that count as a livelock.
-const stalled = 64
+// stalled is the number of polls without progress that count as a livelock, and
+// patience how many events per pending one do beyond that: at the start, every
+// replica may ask several front ends at one instant.
+const (
+	stalled  = 64
+	patience = 64
+)
 
 // maxSeq is the last sequence number that fits beside class and handler.
 const maxSeq = 1<<46 - 1
@@ -79,6 +84,7 @@ type Engine struct {
 	running  bool
 	stopped  bool
 	seed     uint64
+	stalled  int // polls
 
 	interrupted atomic.Bool
 }
@@ -95,7 +101,7 @@ type attached struct {
 
 // New makes an engine at time 0.
 func New(c Config) *Engine {
-	e := &Engine{seed: c.Seed, next: Never, nextSrc: -1, handlers: make([]registered, 1)} // 0 marks timers
+	e := &Engine{seed: c.Seed, stalled: stalled + patience*c.Pending/pollEvery, next: Never, nextSrc: -1, handlers: make([]registered, 1)} // 0 marks timers
 	e.agenda.init(c.Pending, c.Gap)
 	e.lanes.init(0, 0)
 	if c.Heap {
@@ -204,7 +210,7 @@ func (e *Engine) run(limit Time) {
 		}
 		if e.now != last {
 			last, polls = e.now, 0
-		} else if polls++; polls >= stalled {
+		} else if polls++; polls >= e.stalled {
 			e.broken("no progress", e.now, -1)
 		}
 	}
