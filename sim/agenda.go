@@ -3,7 +3,6 @@ package sim
 import (
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // agenda holds the pending events. Those of the near future stand in a heap, all
@@ -131,10 +130,14 @@ func (a *agenda) file(b int64, ev event) {
 		a.nodes, a.next = append(a.nodes, event{}), append(a.next, 0)
 		i = uint32(len(a.nodes))
 	}
-	k := b & a.mask
+	a.nodes[i-1] = ev
+	a.link(i, b&a.mask)
+}
+
+// link puts node i into the bucket at place k.
+func (a *agenda) link(i uint32, k int64) {
 	a.used[k>>6] |= 1 << (k & 63)
-	a.nodes[i-1], a.next[i-1] = ev, a.heads[k]
-	a.heads[k] = i
+	a.next[i-1], a.heads[k] = a.heads[k], i
 	a.far++
 }
 
@@ -261,21 +264,52 @@ func (a *agenda) tune() {
 // rebuild files all events anew. The cursor goes back to the first of them where
 // buckets that were too wide have put it far ahead.
 func (a *agenda) rebuild(shift uint, buckets int) {
-	a.over = slices.Grow(a.over, a.far+a.near.n)
-	for b := range a.heads {
-		for i := a.heads[b]; i != 0; i = a.next[i-1] {
-			a.over = append(a.over, a.nodes[i-1])
-		}
-	}
+	all := a.unlink()
 	cursor := ((a.cursor+1)<<a.shift - 1) >> shift // of the last instant of the open buckets
 	if a.near.n > 0 {
 		cursor = min(cursor, a.near.root().at>>shift)
 		a.over = append(a.over, a.near.h[top:top+a.near.n]...)
 	}
-	a.nodes, a.next, a.free, a.far, a.near.n = a.nodes[:0], a.next[:0], 0, 0, 0
-	a.shift, a.cursor = shift, cursor
-	a.resize(buckets)
+	a.near.n, a.shift, a.cursor = 0, shift, cursor
+	if buckets == len(a.heads) {
+		clear(a.heads)
+		clear(a.used)
+	} else {
+		a.resize(buckets)
+	}
 	a.refile()
+	for all != 0 {
+		i := all
+		all = a.next[i-1]
+		switch b := a.nodes[i-1].at >> shift; {
+		case b > cursor && b-cursor <= a.mask:
+			a.link(i, b&a.mask)
+			continue
+		case b > cursor:
+			a.over = append(a.over, a.nodes[i-1])
+			a.overFirst = min(a.overFirst, a.nodes[i-1].at)
+		default:
+			a.near.push(a.nodes[i-1])
+		}
+		a.next[i-1], a.free = a.free, i
+	}
+}
+
+// unlink takes all nodes out of their buckets, whose heads are invalid then, and
+// returns them as one list: copies would double what a large fleet has pending.
+func (a *agenda) unlink() (all uint32) {
+	for _, first := range a.heads {
+		if first == 0 {
+			continue
+		}
+		last := first
+		for a.next[last-1] != 0 {
+			last = a.next[last-1]
+		}
+		a.next[last-1], all = all, first
+	}
+	a.far = 0
+	return all
 }
 
 // keep drops every event that ok does not want.
