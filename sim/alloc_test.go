@@ -56,7 +56,7 @@ func TestMemoryPerReplica(t *testing.T) {
 		name string
 		m    int
 		most float64 // bytes per replica
-	}{{"p2c", 1, 950}, {"p2c", 10, 1000}, {"jiq-amnesia", 10, 3400}} {
+	}{{"p2c", 1, 950}, {"p2c", 10, 1000}, {"jiq", 10, 1400}, {"jiq-amnesia", 10, 1750}} {
 		s := spec{n: n, m: c.m, rho: .9, service: expo(), make: policy(c.name), requests: 4 * n}
 		run := scenarios.Run{Cell: s.cell(t), Seed: chance.RunSeed(1, 0)}
 		b := &bytesHeld{}

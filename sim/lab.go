@@ -176,7 +176,9 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, h Host) (*lab, er
 			wakes += slots
 		}
 	}
-	l.wakes, l.letters = make([]wake, 0, wakes), make([]letter, 0, wakes)
+	// At the start every replica may ask two front ends, and wait for them and for its
+	// first heartbeat; a first request may make it ask again.
+	l.wakes, l.letters = make([]wake, 0, 3*wakes), make([]letter, 0, 2*wakes)
 	l.eng = New(Config{Pending: n + wakes + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: h.heap})
 	l.register()
 	l.room = room(n, c.Setup.Measure.Requests)

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"slices"
 	"time"
 
 	"taillab/policies"
@@ -24,11 +25,20 @@ type idleItem struct {
 	prev, next uint32 // entry+1; 0 = none
 }
 
-// insert appends one of n replicas, or refreshes its age and keeps its place.
-func (q *idleQueue) insert(n int, r policies.Ref, now time.Duration) {
-	q.place = extend(q.place, n)
+// room makes the columns of a queue of n replicas at one of m dispatchers; half as
+// many again as its share may stand in it before the pool grows.
+func (q *idleQueue) room(n, m int) {
+	if len(q.place) < n {
+		q.place = extend(q.place, n)
+		q.items = slices.Grow(q.items, min(n, n/max(m, 1)*3/2+16))
+	}
+}
+
+// insert appends a replica, or refreshes its age and keeps its place.
+func (q *idleQueue) insert(env *Env, r policies.Ref) {
+	q.room(env.Fleet.span(), env.Dispatchers)
 	if at := q.place[r.ID]; at != 0 && q.items[at-1].inc == r.Inc {
-		q.items[at-1].at = now
+		q.items[at-1].at = env.Now
 		return
 	}
 	q.remove(r.ID) // an earlier life
@@ -39,7 +49,7 @@ func (q *idleQueue) insert(n int, r policies.Ref, now time.Duration) {
 		q.items = append(q.items, idleItem{})
 		at = uint32(len(q.items))
 	}
-	q.items[at-1] = idleItem{at: now, id: r.ID, inc: r.Inc, prev: q.tail}
+	q.items[at-1] = idleItem{at: env.Now, id: r.ID, inc: r.Inc, prev: q.tail}
 	if q.tail == 0 {
 		q.head = at
 	} else {

@@ -71,7 +71,7 @@ func (p *JIQ) Heard(env *Env, from policies.Ref, m Msg) {
 	case MsgAsk:
 		env.Tell(from, Msg{Kind: MsgAnswer, Seq: m.Seq, A: int64(p.queue.n)})
 	case MsgIdle:
-		p.queue.insert(env.Fleet.span(), from, env.Now)
+		p.queue.insert(env, from)
 	case MsgWithdraw, MsgBusy:
 		p.queue.forget(from.ID, from.Inc)
 	}

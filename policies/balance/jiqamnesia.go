@@ -144,7 +144,7 @@ func (p *JIQAmnesia) Heard(env *Env, from policies.Ref, m Msg) {
 	switch m.Kind {
 	case MsgIdle:
 		if !p.engaged(env, from) {
-			p.queue.insert(env.Fleet.span(), from, env.Now)
+			p.queue.insert(env, from)
 		}
 	case MsgBusy, MsgWithdraw:
 		p.queue.remove(from.ID)
