@@ -53,7 +53,8 @@ type drive struct {
 	pacer pacer
 	place place
 
-	limits *limits // nil without a quota
+	limits  *limits  // nil without a quota
+	scaling *scaling // nil without fleets that change their size
 
 	fronts    []*front
 	services  []service
@@ -92,17 +93,19 @@ type drive struct {
 	heardCount atomic.Int64 // messages heard from replica halves
 	warm       int
 
-	mu      sync.Mutex // the collector and the lags
+	mu      sync.Mutex // the collector, the lags, the scaling
 	col     *reports.Collector
 	lags    *reports.Hist
 	records int64
+	broken  error          // why the run cannot go on
 	wg      sync.WaitGroup // attempts, probes and messages under way
 }
 
 // service is one service's backends as a run drives them.
 type service struct {
 	name     string
-	backends []Transport // by replica
+	backends []Transport // by replica; of an elastic service see at
+	elastic  *elastic    // nil: the fleet keeps its size
 	table    *balance.Table
 	ready    string // path of the ready check
 	half     bool   // the policy has a replica half
@@ -143,6 +146,14 @@ func newDrive(ctx context.Context, run *scenarios.Run, live scenarios.Live, at p
 	d.noise = chance.Stream(run.Seed, "noise")
 	d.addFronts()
 	d.registry = newRegistry(d)
+	for i := range d.services {
+		if run.Cell.Setup.Services[i].Elastic != nil && d.emulated {
+			d.services[i].elastic = newElastic(d, i)
+		}
+	}
+	if s := run.Cell.Setup.Scaling(); s != nil && d.emulated {
+		d.scaling = &scaling{Scaling: s}
+	}
 	return d
 }
 
@@ -153,7 +164,7 @@ func noisyModels(s *scenarios.Service) []*gpu.Model {
 	for i := range s.Groups {
 		m := s.Groups[i].Model
 		noisy = noisy || m != nil && m.RequestNoise()
-		for range s.Groups[i].Replicas {
+		for range s.SlotsOf(&s.Groups[i]) {
 			list = append(list, m)
 		}
 	}
@@ -195,7 +206,7 @@ func (f *front) fresh() {
 			f.dice[i] = chance.NewDice(f.d.run.Seed, fmt.Sprintf("balance/%s/%d", s.Name, f.index))
 		}
 		cfg.Services = append(cfg.Services, flow.Service{Name: s.Name, Table: f.d.services[i].table, Period: s.Discovery.Period,
-			Detect: detection(s.Discovery.Detect), Balancer: c.Balancers[i].Make(), Dice: f.dice[i]})
+			Detect: detection(s.Discovery.Detect), Balancer: c.Balancers[i].Make(), Dice: f.dice[i], Hold: f.d.holdStage(i)})
 	}
 	f.fe = flow.New(cfg)
 	f.reqs, f.leaving = nil, nil
@@ -221,6 +232,15 @@ func (f *front) quota() *flow.Quota {
 	return c.Setup.Quota.Stage(f.limiter, f.limit)
 }
 
+// holdStage is where requests of service i wait while it has no replica; nil where the
+// fleet keeps its size.
+func (d *drive) holdStage(i int) *flow.Hold {
+	if !d.emulated {
+		return nil
+	}
+	return d.run.Cell.Setup.Services[i].HoldStage()
+}
+
 func detection(name string) flow.Detect {
 	switch name {
 	case scenarios.DetectNever:
@@ -238,6 +258,9 @@ func (d *drive) send(f *front, t *todo) {
 		d.inFlight.Add(-1)
 		d.notSent.Add(1)
 		t.cancel()
+		if t.visit != nil {
+			d.services[a.Service].elastic.left(t.visit, false)
+		}
 		f.ended(t.gen, a.Slot, a.N, a.Req, wire.Result{Outcome: policies.NotSent, Sent: -1, FirstByte: -1, FirstToken: -1, Done: d.clock.now()})
 		return
 	}
@@ -251,11 +274,12 @@ func (d *drive) send(f *front, t *todo) {
 		svc.inferred.accepted(a.Ref, a.Req)
 	}
 	svc.sent.Add(1)
+	visit := t.visit
 	d.wg.Go(func() {
 		defer cancel()
 		defer d.inFlight.Add(-1)
 		defer svc.sent.Add(-1)
-		res := svc.backends[a.Ref.ID].Do(ctx, call, first)
+		res := svc.at(a.Ref).Do(ctx, call, first)
 		res.Sent, res.FirstByte = d.clock.local(res.Sent), d.clock.local(res.FirstByte)
 		res.FirstToken, res.LastToken = d.clock.local(res.FirstToken), d.clock.local(res.LastToken)
 		res.Done = d.clock.local(res.Done)
@@ -265,6 +289,9 @@ func (d *drive) send(f *front, t *todo) {
 		if svc.inferred != nil {
 			svc.inferred.finished(a.Ref, a.Req)
 		}
+		if visit != nil {
+			svc.elastic.left(visit, res.Outcome == policies.OK)
+		}
 		f.ended(gen, a.Slot, a.N, a.Req, res)
 	})
 }
@@ -273,7 +300,7 @@ func (d *drive) send(f *front, t *todo) {
 func (d *drive) probe(f *front, t *todo) {
 	a, gen := t.act, t.gen
 	d.wg.Go(func() {
-		load, ok := d.services[a.Service].backends[a.Ref.ID].Probe(d.ctx)
+		load, ok := d.services[a.Service].at(a.Ref).Probe(d.ctx)
 		if !ok {
 			return // the front end's own timer notices
 		}
@@ -295,7 +322,7 @@ func (d *drive) tell(f *front, t *todo) {
 	d.wg.Go(func() {
 		e := wire.Envelope{Run: d.name(), Service: svc.name,
 			From: wire.Peer{N: uint32(f.index)}.String(), To: wire.Peer{Replica: true, N: a.Ref.ID}.String(), Msgs: []balance.Msg{m}}
-		if svc.backends[a.Ref.ID].Tell(d.ctx, e) != nil {
+		if svc.at(a.Ref).Tell(d.ctx, e) != nil {
 			d.lost.Add(1)
 		}
 	})
@@ -307,6 +334,26 @@ func (d *drive) name() string {
 		return d.place.name
 	}
 	return fmt.Sprintf("%016x", d.run.Seed)
+}
+
+// fail ends the run: it gives no result.
+func (d *drive) fail(why error) {
+	d.mu.Lock()
+	if d.broken == nil {
+		d.broken = why
+	}
+	d.mu.Unlock()
+	d.stop()
+}
+
+// interrupted is why the run ended before its time, nil when it did not.
+func (d *drive) interrupted() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken != nil {
+		return d.broken
+	}
+	return d.ctx.Err()
 }
 
 // heard hands a replica's message to the front end.
@@ -351,6 +398,9 @@ func (d *drive) book(r *reports.Record) {
 func (d *drive) bookAll(list []reports.Record) {
 	for i := range list {
 		d.book(&list[i])
+		if d.scaling != nil {
+			d.judged(&judgement{svc: int(list[i].Service), arrived: list[i].Arrived})
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type pending struct {
 	open     bool
 	measured bool
 	z, u     float64 // noise, drawn at arrival as in the simulator
+	work     *work   // what its service's autoscaler knows of it; nil without one
 	tries    []attempt
 }
 
@@ -75,7 +76,9 @@ type todo struct {
 	cancel context.CancelFunc
 	ctx    context.Context
 	record *reports.Record
-	first  bool // the policy wants to hear of the first byte
+	visit  *visit     // of an elastic service
+	judge  *judgement // where fleets change their size
+	first  bool       // the policy wants to hear of the first byte
 }
 
 // input runs one input under the lock and executes what it asked for.
@@ -132,12 +135,16 @@ func (f *front) begin(t *todo) {
 	t.ctx, t.cancel = context.WithCancel(f.d.ctx)
 	t.first = f.fe.Subscribed(int(t.act.Service))&balance.WantFirstByte != 0
 	p.tries = append(p.tries, attempt{ref: t.act.Ref, sent: f.last, cancel: t.cancel})
+	if p.work != nil {
+		t.visit = f.d.services[r.Service].elastic.sent(t.act.Ref, p.work)
+	}
 }
 
 // end makes the record of a closed request.
 func (f *front) end(t *todo) {
 	p := &f.reqs[t.act.Slot]
 	p.open = false
+	f.closed(p)
 	if charged, actual := f.fe.Settlement(t.act.Slot); charged > 0 {
 		t.settle = &settlement{f.last, p.req.Group, p.req.Tenant, charged, actual, p.measured}
 	}
@@ -145,8 +152,15 @@ func (f *front) end(t *todo) {
 		r := f.record(p, policies.Outcome(t.act.Arg), int(t.act.N))
 		r.Steps.Quota, _ = f.fe.Waited(t.act.Slot)
 		r.Steps.Held = max(0, r.Steps.Held-r.Steps.Quota)
-		t.record = &r
+		t.record, t.judge = &r, f.judge(p, &r, t.act.Slot)
 		f.d.open.Add(-1)
+	}
+}
+
+// closed tells the autoscaler of a request's service that it is over.
+func (f *front) closed(p *pending) {
+	if p.work != nil {
+		f.d.services[p.req.Service].elastic.closed(p.work)
 	}
 }
 
@@ -196,6 +210,9 @@ func (f *front) execute(list []todo) {
 			if t.record != nil {
 				f.d.book(t.record)
 			}
+			if t.judge != nil {
+				f.d.judged(t.judge)
+			}
 		case flow.ActAsk:
 			f.d.ask(f, t)
 		case flow.ActDecided:
@@ -226,10 +243,15 @@ func (f *front) arrive(r *workloads.Request, z, u float64, measured bool) {
 	if measured {
 		f.d.open.Add(1)
 	}
+	var w *work
+	e := f.d.services[r.Service].elastic
+	if e != nil {
+		w = e.arrived(r.Class)
+	}
 	f.mu.Lock()
 	f.last = max(f.last, f.d.clock.now(), 0)
 	if f.down {
-		p := pending{req: *r, open: true, measured: measured}
+		p := pending{req: *r, open: true, measured: measured, work: w}
 		lost := f.drop(&p, policies.Lost)
 		f.mu.Unlock()
 		f.d.bookAll(lost)
@@ -242,13 +264,16 @@ func (f *front) arrive(r *workloads.Request, z, u float64, measured bool) {
 		f.reqs = append(f.reqs, pending{})
 	}
 	p := &f.reqs[slot]
-	*p = pending{req: *r, z: z, u: u, open: true, measured: measured, tries: p.tries[:0]}
+	*p = pending{req: *r, z: z, u: u, open: true, measured: measured, work: w, tries: p.tries[:0]}
 	gen := f.gen
 	list := f.take()
 	f.mu.Unlock()
 	f.execute(list)
 	if r.Deadline > 0 {
 		f.expire(gen, slot, r.ID, r.Deadline)
+	}
+	if e != nil {
+		e.poke()
 	}
 }
 
@@ -314,6 +339,7 @@ func (f *front) drop(p *pending, class policies.Outcome) []reports.Record {
 			a.cancel()
 		}
 	}
+	f.closed(p)
 	if !p.open || !p.measured {
 		return nil
 	}
@@ -371,8 +397,8 @@ func (f *front) crash() {
 }
 
 // restart puts a fresh front end in place of one that crashed: its members come in
-// one bulk reset, then what the registry knows of restarts, and of who came and went.
-func (f *front) restart(members [][]life) {
+// one bulk reset, then by service what has changed since.
+func (f *front) restart(known []changes) {
 	f.mu.Lock()
 	if !f.down || f.d.over.Load() {
 		f.mu.Unlock()
@@ -383,16 +409,15 @@ func (f *front) restart(members [][]life) {
 	f.fresh()
 	f.last = max(f.last, f.d.clock.now(), 0)
 	f.fe.Start(f.last, &f.out)
-	for service, list := range members {
-		first := f.d.services[service].members()
-		for id, x := range list {
-			c := balance.Change{Kind: balance.ChangeAdded, Ref: policies.Ref{ID: uint32(id), Inc: x.inc}}
-			if !x.here {
-				c.Kind = balance.ChangeRemoved
-			}
-			if (x.inc > 0 || x.here != (id < first)) && f.fe.Fleet(service) != nil {
-				f.fe.Membership(f.last, service, c, &f.out)
-			}
+	for service, c := range known {
+		if f.fe.Fleet(service) == nil {
+			continue
+		}
+		for _, ch := range c.list {
+			f.fe.Membership(f.last, service, ch, &f.out)
+		}
+		if c.hold {
+			f.fe.SetHold(f.last, service, true, &f.out)
 		}
 	}
 	list := f.take()

@@ -224,17 +224,19 @@ func (s *session) emulate(ctx context.Context, d *drive) error {
 		d.streaming = d.streaming || streams(&d.run.Cell.Setup.Services[i])
 	}
 	for i := range d.services {
+		if d.services[i].elastic != nil {
+			if err := s.actuate(ctx, d, i); err != nil {
+				return fmt.Errorf("service %s: %w", d.services[i].name, err)
+			}
+			continue
+		}
 		e, err := d.emulateService(ctx, i)
 		if err != nil {
 			return err
 		}
 		var targets []wire.Target
 		for _, u := range e.URLs() {
-			t := wire.Target{URL: u, Transport: wire.HTTPJSON, Timeouts: wire.DefaultTimeouts()}
-			if d.streaming {
-				t.Transport = wire.OpenAIChat
-			}
-			targets = append(targets, t)
+			targets = append(targets, d.emulatedTarget(u))
 		}
 		svc := &d.services[i]
 		svc.backends, err = s.clients(ctx, d, targets)
@@ -250,6 +252,15 @@ func (s *session) emulate(ctx context.Context, d *drive) error {
 		}
 	}
 	return nil
+}
+
+// emulatedTarget is the target of an emulated replica.
+func (d *drive) emulatedTarget(url string) wire.Target {
+	t := wire.Target{URL: url, Transport: wire.HTTPJSON, Timeouts: wire.DefaultTimeouts()}
+	if d.streaming {
+		t.Transport = wire.OpenAIChat
+	}
+	return t
 }
 
 func streams(s *scenarios.Service) bool {

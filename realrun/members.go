@@ -131,27 +131,43 @@ func (d *drive) announcement(service int) time.Duration {
 func (d *drive) restartFront(k int) {
 	d.fmu.Lock()
 	d.registry.checks[k] = d.unchecked()
-	members := make([][]life, len(d.services))
+	known := make([]changes, len(d.services))
 	for i, list := range d.registry.inc {
+		first := d.services[i].members()
 		for r, inc := range list {
-			members[i] = append(members[i], life{inc, d.registry.here[i][r]})
+			here := d.registry.here[i][r]
+			if inc == 0 && here == (r < first) {
+				continue
+			}
+			c := balance.Change{Kind: balance.ChangeAdded, Ref: policies.Ref{ID: uint32(r), Inc: inc}}
+			if !here {
+				c.Kind = balance.ChangeRemoved
+			}
+			known[i].list = append(known[i].list, c)
 		}
 	}
 	d.fmu.Unlock()
-	d.fronts[k].restart(members)
+	for i := range d.services {
+		if e := d.services[i].elastic; e != nil {
+			known[i].list, known[i].hold = e.catchUp()
+		}
+	}
+	d.fronts[k].restart(known)
 }
 
-// life is what the registry knows of one number.
-type life struct {
-	inc  uint32
-	here bool
+// changes is how a service differs from what the plan says of it: its members, and
+// whether all requests are to be held.
+type changes struct {
+	list []balance.Change
+	hold bool
 }
 
-// present tells whether a number is a member now.
-func (d *drive) present(service, r int) bool {
+// listed tells whether a number may be a member now: a fleet that changes its size
+// keeps a list of its own.
+func (d *drive) listed(service, r int) bool {
 	d.fmu.Lock()
 	defer d.fmu.Unlock()
-	return d.registry.here[service][r]
+	return d.services[service].elastic != nil || d.registry.here[service][r]
 }
 
 // addChecks files the first health check of every front end at every replica, each
@@ -179,19 +195,29 @@ const checkLimit = 5 * time.Second
 func (d *drive) checkAt(at, period time.Duration, k, service, r int) {
 	d.agenda.set(at, func() {
 		d.checkAt(at+period, period, k, service, r)
-		if !d.present(service, r) {
+		if !d.listed(service, r) {
 			return
 		}
 		d.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(d.ctx, min(period, checkLimit))
 			defer cancel()
 			svc := &d.services[service]
-			ok := svc.backends[r].Ready(ctx, svc.ready)
+			if svc.elastic != nil && !svc.elastic.watched(r) {
+				return
+			}
+			ok := svc.at(d.present(service, r)).Ready(ctx, svc.ready)
 			if d.ctx.Err() == nil {
 				d.checked(k, service, r, ok)
 			}
 		})
 	})
+}
+
+// present names the life of a replica that runs now.
+func (d *drive) present(service, r int) policies.Ref {
+	d.fmu.Lock()
+	defer d.fmu.Unlock()
+	return policies.Ref{ID: uint32(r), Inc: d.registry.inc[service][r]}
 }
 
 // checked takes a check's result: so many misses in a row remove a replica from the
@@ -202,7 +228,7 @@ func (d *drive) checked(k, service, r int, ok bool) {
 	ch := balance.Change{Ref: policies.Ref{ID: uint32(r), Inc: d.registry.inc[service][r]}}
 	told := false
 	switch {
-	case !d.registry.here[service][r]: // it has left meanwhile
+	case d.services[service].elastic == nil && !d.registry.here[service][r]: // it has left meanwhile
 	case ok:
 		h.misses = 0
 		ch.Kind, told = balance.ChangeAdded, h.removed

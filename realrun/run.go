@@ -68,6 +68,12 @@ func (d *drive) begin() {
 	d.wg.Go(func() { d.agenda.run(d.ctx) }) // no front end hears of a change before it has started
 	d.addFaults()
 	d.addChecks()
+	for i := range d.services {
+		if e := d.services[i].elastic; e != nil {
+			e.settle()
+			e.start()
+		}
+	}
 	if d.tick != nil {
 		d.tickAt(0)
 	}
@@ -93,7 +99,7 @@ func (d *drive) single(rec reports.Recorder) error {
 	d.col = rec.Begin(d.num, setup)
 	d.begin()
 	st := d.follow(rec, w)
-	err = d.ctx.Err()
+	err = d.interrupted()
 	d.end()
 	if err != nil {
 		return err
@@ -125,6 +131,7 @@ func (d *drive) follow(rec reports.Recorder, w window) *stretch {
 		past := w.past(r)
 		if past && !ended {
 			ended, st.after = true, d.counters()
+			d.closeScaling()
 			limit = d.clock.now() + d.cap()
 		}
 		if past && d.open.Load() == 0 {
@@ -142,6 +149,7 @@ func (d *drive) follow(rec reports.Recorder, w window) *stretch {
 		}
 	}
 	st.after = d.counters()
+	d.closeScaling()
 	d.idle(d.clock.now()+d.cap(), func() bool { return d.open.Load() == 0 })
 	return st
 }
@@ -162,6 +170,7 @@ func (d *drive) offer(r *workloads.Request, measured bool, st *stretch) {
 			if d.limits != nil {
 				d.limits.open(d)
 			}
+			d.openScaling()
 			st.from, st.before, st.sentAt[0] = r.At, d.counters(), now
 		}
 		st.scheduled++
@@ -188,6 +197,7 @@ func (d *drive) close(st *stretch) error {
 		end.Lateness = &ms
 	}
 	end.Metrics = d.quotaMetrics(end.MeasuredTime)
+	d.scalingMetrics(&end)
 	m := st.after.Sub(st.before)
 	end.Messages = []reports.Count{{Name: "probe", N: int64(m.Probe)}, {Name: "ask", N: int64(m.Ask)},
 		{Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}, {Name: "report", N: d.heardCount.Load() - st.heard}}

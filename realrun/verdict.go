@@ -128,5 +128,10 @@ func (d *drive) hand(rec reports.Recorder, why []reports.Warning, told func(int,
 			rec.Tape(d.num, t.stream, t.tape.Bytes())
 		}
 	}
+	for i := range d.services {
+		if e := d.services[i].elastic; e != nil && len(e.tape) > 0 {
+			rec.Tape(d.num, "autoscale/"+e.name, e.tape)
+		}
+	}
 	rec.Done(d.num)
 }

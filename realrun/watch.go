@@ -88,6 +88,9 @@ func (d *drive) tickAt(at time.Duration) {
 			if s.queued != nil {
 				row.Queued = s.queued()
 			}
+			if s.elastic != nil {
+				s.elastic.tick(&row)
+			}
 			d.tick(row)
 		}
 		d.tickAt(at + tickEvery)

@@ -76,12 +76,45 @@ func TestAutoscaleWarnings(t *testing.T) {
 	require.Empty(t, plan(t, elasticText("{autoscale: [{name: hpa, metric: queue, target: 1}, backlog]}")).Warnings)
 }
 
-// TestElasticIsNotLive: a live run refuses what it would not do, and says where.
-func TestElasticIsNotLive(t *testing.T) {
+// TestElasticLive: a live run refuses what it would not do, and says where.
+func TestElasticLive(t *testing.T) {
 	t.Parallel()
-	ps := CheckLive(plan(t, elasticText("{autoscale: [kpa, keda]}")), nil)
-	require.Len(t, ps, 1)
-	require.Equal(t, "s.yaml:3:19: a live run cannot change the size of a fleet in this version (for a live run with N replicas: --set fleet.replicas=N, and policies.autoscale=none)", ps[0].Error())
+	require.Empty(t, CheckLive(plan(t, elasticText("{autoscale: [kpa, keda]}")), nil))
+	for want, ps := range map[string][]Problem{
+		"s.yaml:3:19: the targets are a fleet of a fixed size":      CheckLive(plan(t, elasticText("{autoscale: [kpa, keda]}")), &Targets{}),
+		"a live run takes no nodes away (leave fleet.reclaim out)":  CheckLive(plan(t, elasticText("{autoscale: kpa}"), "fleet.reclaim.rate=1/h"), nil),
+		"measure.live.arms take turns":                              CheckLive(plan(t, elasticText("{autoscale: [kpa, keda]}"), "measure.live.arms=[kpa,keda]"), nil),
+		"autoscaler \"foresight\" reads the requests still to come": CheckLive(plan(t, elasticText("{autoscale: foresight}")), nil),
+	} {
+		require.Len(t, ps, 1, want)
+		require.ErrorContains(t, ps[0], want)
+	}
+}
+
+// TestActuatorKeys reads what scales a live fleet, in both forms.
+func TestActuatorKeys(t *testing.T) {
+	t.Parallel()
+	of := func(set ...string) Actuator {
+		return plan(t, elasticText("{autoscale: kpa}"), set...).Cells[0].Setup.Live.Actuator
+	}
+	require.Equal(t, Actuator{Kind: ActuatorPool, Ready: "/health", Port: 8000}, of())
+	require.Equal(t, ActuatorStub, of("live.actuator=kube-stub").Kind)
+	a := of("live.actuator={command: [srv, '--port={port}'], loads: true, ready: /up}")
+	require.Equal(t, Actuator{Kind: ActuatorPool, Command: []string{"srv", "--port={port}"}, Loads: true, Ready: "/up", Port: 8000}, a)
+	a = of("live.actuator={kind: kube, deployment: llm, namespace: ns, port: 80, dry_run: true, keep: true}")
+	require.Equal(t, Actuator{Kind: ActuatorKube, Ready: "/health", Deployment: "llm", Namespace: "ns", Port: 80, DryRun: true, Keep: true}, a)
+	require.Equal(t, plan(t, elasticText("{autoscale: kpa}")).Hash, plan(t, elasticText("{autoscale: kpa}"), "live.actuator=kube-stub").Hash, "it decides no simulated result")
+	for set, want := range map[string]string{
+		"live.actuator=pods":                                   `no actuator called "pods"`,
+		"live.actuator=kube":                                   "live.actuator.deployment is missing",
+		"live.actuator={command: [srv]}":                       "live.actuator.command has no {port}",
+		"live.actuator={loads: true}":                          "emulated replicas load nothing",
+		"live.actuator={kind: kube-stub, command: ['{port}']}": "live.actuator.command is of a pool",
+	} {
+		_, ps, _ := load(t, elasticText("{autoscale: kpa}"), set)
+		require.NotEmpty(t, ps, set)
+		require.ErrorContains(t, ps[0], want, set)
+	}
 }
 
 // TestElasticHash: what a change of size takes decides results, so it is in the hash.

@@ -43,6 +43,7 @@ type Live struct {
 	StaleAfter  time.Duration // age at which a report counts as unknown; 0 = 5 periods
 	Validity    Validity
 
+	Actuator  Actuator  `yaml:"-"` // where the replicas of fleets that change their size run
 	Tape      bool      `yaml:"-"` // measure.tape, which is on here unless the file says off; decides no result
 	Telemetry Telemetry `yaml:"-"` // decides no result either
 }
@@ -104,7 +105,7 @@ func percentText(x float64) string { return fmt.Sprintf("%.4g%%", 100*x) }
 
 // DefaultLive is what a scenario without keys for live runs gets.
 func DefaultLive() Live {
-	return Live{Blocks: minBlocks, Repeats: 1, Pacing: PacingAuto, Warm: WarmAuto, Validity: DefaultValidity(), Tape: true,
+	return Live{Blocks: minBlocks, Repeats: 1, Pacing: PacingAuto, Warm: WarmAuto, Actuator: defaultActuator(), Validity: DefaultValidity(), Tape: true,
 		Telemetry: Telemetry{DCGM: true, Period: time.Second}}
 }
 
@@ -138,6 +139,7 @@ func (d *decoder) live(root block) Live {
 	b.integer("max_in_flight", &out.MaxInFlight, 1, 1_000_000)
 	b.duration("stale_after", &out.StaleAfter, 0, 0, true)
 	d.validity(b.get("validity"), b.at("validity"), &out.Validity)
+	d.actuator(b.get("actuator"), b.at("actuator"), &out.Actuator)
 	t := d.block(b.get("telemetry"), b.at("telemetry"), "live.telemetry")
 	t.boolean("dcgm", &out.Telemetry.DCGM)
 	t.boolean("nvml", &out.Telemetry.NVML)

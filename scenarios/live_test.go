@@ -14,6 +14,7 @@ func TestLiveDefaults(t *testing.T) {
 	require.Empty(t, s.Services[0].Reporter)
 	require.Equal(t, Live{
 		Blocks: 6, Repeats: 1, Pacing: "auto", Warm: -1, Tape: true, Telemetry: Telemetry{DCGM: true, Period: time.Second},
+		Actuator: Actuator{Kind: "pool", Ready: "/health", Port: 8000},
 		Validity: Validity{Sent: 0.995, Lag: time.Millisecond, LagShare: 0.05, CPU: 0.8, NotSent: 0.001, Steal: 0.2},
 	}, DefaultLive())
 }
@@ -28,7 +29,7 @@ func TestLiveKeys(t *testing.T) {
 		Arms: []string{"p2c", "jiq", "p2c"}, Blocks: 8, Block: 10 * time.Second, Repeats: 2,
 		Pacing: PacingFine, Warm: 32, MaxInFlight: 1000, StaleAfter: 3 * time.Second,
 		Validity:  Validity{Sent: 0.99, Lag: time.Millisecond, LagShare: 0.1, CPU: 0.9, NotSent: 0.01, Steal: 0.3},
-		Telemetry: Telemetry{NVML: true, Period: 100 * time.Millisecond},
+		Telemetry: Telemetry{NVML: true, Period: 100 * time.Millisecond}, Actuator: defaultActuator(),
 	}, s.Live)
 	require.False(t, s.Measure.Tape)
 	require.Equal(t, ReporterAgent, s.Services[0].Reporter)

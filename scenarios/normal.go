@@ -126,7 +126,7 @@ func normaliseSetup(c *Cell) normalSetup {
 		n.Trace = &normalTrace{Rows: t.Len(), SpanNS: int64(t.Span()), Input: portable(m.Input), Output: portable(m.Output), InputSq: portable(m.InputSq)}
 	}
 	live := s.Live
-	live.Tape, live.Telemetry = true, DefaultLive().Telemetry // they decide no result
+	live.Tape, live.Telemetry, live.Actuator = true, DefaultLive().Telemetry, defaultActuator() // they decide no result of a simulation
 	if !reflect.DeepEqual(live, DefaultLive()) {
 		n.Live = tree(live)
 	}

@@ -301,5 +301,5 @@ func liveKeys() []Key {
 		key("live.telemetry.dcgm", "bool", "true", "", "read the GPUs of the DCGM exporters that targets name; a throttled GPU means no verdict"),
 		key("live.telemetry.nvml", "bool", "false", "", "read the GPUs of this host through NVIDIA's driver"),
 		key("live.telemetry.period", "duration", "1s", "≥ 100ms", "between two readings; of backends' metrics at least 250ms"),
-	}, later("live.actuator", "live.emulator")...)
+	}, append(actuatorKeys(), later("live.emulator")...)...)
 }

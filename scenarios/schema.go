@@ -106,8 +106,12 @@ func (m *schemaMaker) tree(t *keyTree, path string) schema {
 			props[name] = kid
 		}
 	}
-	if out["properties"] = props; path == "workload.arrivals" {
+	out["properties"] = props
+	switch path {
+	case "workload.arrivals":
 		return m.described(t.row, m.arrivals(props))
+	case "live.actuator": // a kind alone, or with what it takes
+		return m.described(t.row, anyOf(enum(actuators()...), out))
 	}
 	return out
 }
@@ -143,7 +147,7 @@ func (m *schemaMaker) leaf(k Key) schema {
 		return m.def("bool")
 	case "string", "path", "file or preset":
 		return m.def("text")
-	case "list of labels":
+	case "list of labels", "list of arguments":
 		return listOf(m.def("text"))
 	case "duration", "rate", "size", "size/s":
 		return m.def(k.Type)

@@ -277,9 +277,9 @@ func CheckLive(p *Plan, t *Targets) []Problem {
 			}
 			s := &c.Setup.Services[i]
 			if s.Elastic != nil {
-				q := s.scaleAt
-				q.Message, q.Hint = "a live run cannot change the size of a fleet in this version", "for a live run with N replicas: --set "+q.Path+"=N, and policies.autoscale=none"
-				list.add(q)
+				for _, q := range refusedElastic(c, i, t != nil) {
+					list.add(q)
+				}
 			}
 			if s.Reporter != ReporterInferred || frontends < 2 || t.overrides(s.Name) {
 				continue

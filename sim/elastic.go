@@ -43,8 +43,8 @@ type elastic struct {
 
 	loading loader
 	taken   reclaimer
-	nodes   area // replicas that hold a GPU
-	idle    area // of these, without anything running
+	nodes   autoscale.Area // replicas that hold a GPU
+	idle    autoscale.Area // of these, without anything running
 }
 
 // pod is one life of a replica.
@@ -75,22 +75,6 @@ const (
 	scaledDown
 	reclaimed
 )
-
-// area is a count integrated over time.
-type area struct {
-	n   int
-	at  time.Duration
-	sum time.Duration
-}
-
-func (a *area) add(now time.Duration, by int) {
-	a.sum += time.Duration(a.n) * (now - a.at)
-	a.n, a.at = a.n+by, now
-}
-
-func (a *area) until(now time.Duration) time.Duration {
-	return a.sum + time.Duration(a.n)*(now-a.at)
-}
 
 // addElastic makes the fleet of service i one that changes its size. A scenario that
 // names no autoscaler keeps the count of the start, and lost replicas are replaced.
@@ -124,7 +108,7 @@ func (l *lab) addElastic(i int) error {
 		e.books.Begin(uint32(r), r, 0)
 	}
 	e.next = e.cfg.Start
-	e.nodes.n, e.idle.n = e.cfg.Start, e.cfg.Start
+	e.nodes.N, e.idle.N = e.cfg.Start, e.cfg.Start
 	e.books.Read(e.policy)
 	e.scrapes = e.books.Scrapes()
 	if _, ok := e.policy.(autoscale.Oracle); ok {

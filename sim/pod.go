@@ -72,9 +72,9 @@ func (e *elastic) gpu(r uint32, on bool) {
 	e.pass()
 	p.holds = on
 	if on {
-		e.nodes.add(now, 1)
+		e.nodes.Add(now, 1)
 	} else {
-		e.nodes.add(now, -1)
+		e.nodes.Add(now, -1)
 	}
 	e.quiet(r, on)
 	e.age()
@@ -88,9 +88,9 @@ func (e *elastic) quiet(r uint32, on bool) {
 	}
 	p.quiet = on
 	if on {
-		e.idle.add(now, 1)
+		e.idle.Add(now, 1)
 	} else {
-		e.idle.add(now, -1)
+		e.idle.Add(now, -1)
 	}
 }
 

@@ -21,7 +21,7 @@ type reclaimer struct {
 
 // batch is how many nodes an event takes.
 func (e *elastic) batch() int {
-	return max(1, int(math.Round(e.cfg.Reclaim.Batch*float64(e.nodes.n))))
+	return max(1, int(math.Round(e.cfg.Reclaim.Batch*float64(e.nodes.N))))
 }
 
 // hazard is that of a node between two ages. A Weibull law of shape 2
@@ -60,7 +60,7 @@ func (e *elastic) age() {
 	if !t.drawn {
 		t.left, t.drawn = chance.Exp(e.l.stream("reclaim/"+e.s.name)), true
 	}
-	if e.nodes.n == 0 {
+	if e.nodes.N == 0 {
 		e.l.eng.Cancel(t.timer)
 		return
 	}
@@ -71,7 +71,7 @@ func (e *elastic) age() {
 // solve is the time in ns in which the nodes use up an amount of hazard: linear in it,
 // or the root of a square for nodes that wear out.
 func (e *elastic) solve(need float64) float64 {
-	rate, n, ages := e.cfg.Reclaim.Rate, float64(e.nodes.n), 0.0
+	rate, n, ages := e.cfg.Reclaim.Rate, float64(e.nodes.N), 0.0
 	if e.cfg.Reclaim.Law == scenarios.LawExp {
 		return need / (rate * n) * 1e9
 	}

@@ -114,11 +114,11 @@ func (s *service) provided(x *snapshot) {
 		x.gpu += time.Duration(s.pool.Len()) * x.at
 		return
 	}
-	held := s.elastic.nodes.until(x.at)
+	held := s.elastic.nodes.Until(x.at)
 	x.slots += time.Duration(s.pool.Model(0).Slots()) * held
 	x.gpu += held
 	x.elastic += held
-	x.idle += s.elastic.idle.until(x.at)
+	x.idle += s.elastic.idle.Until(x.at)
 }
 
 // tick fills in a row of the timeline. The P99 is of the requests of this second that

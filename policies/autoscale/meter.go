@@ -99,3 +99,21 @@ type classWork struct {
 	arrivals, done int64
 	service        time.Duration // in slots, of those done
 }
+
+// Area is a count integrated over time.
+type Area struct {
+	N   int
+	at  time.Duration
+	sum time.Duration
+}
+
+// Add changes the count at an instant; instants must not decrease.
+func (a *Area) Add(now time.Duration, by int) {
+	a.sum, a.at = a.Until(now), now
+	a.N += by
+}
+
+// Until is the integral up to an instant, in count · time.
+func (a *Area) Until(now time.Duration) time.Duration {
+	return a.sum + time.Duration(a.N)*(now-a.at)
+}
