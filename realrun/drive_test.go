@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TAILLAB_KIND") != "" { // the hook of a fault runs this program
 		os.Exit(actAsHook(os.Args[1:]))
 	}
+	if len(os.Args) == 3 && os.Args[1] == "replica" { // the server of a pool runs this program
+		os.Exit(actAsReplica(os.Args[2]))
+	}
 	// a server that closes a connection lingers for half a second by itself
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }
@@ -38,12 +41,16 @@ type backend struct {
 	service time.Duration
 	fate    func(call *wire.Call) policies.Outcome // nil: always OK
 
+	ends     chan struct{} // closed: what is inside is reset; nil = never
+	parallel time.Duration // above 0: all are served at once, so long
+
 	down   atomic.Bool // refuses, and resets what is inside
 	silent atomic.Bool // answers no health check
 
 	mu   sync.Mutex
 	free time.Time
 	n    int
+	last time.Time // of the sends
 }
 
 func (b *backend) Do(ctx context.Context, call *wire.Call, first func(time.Duration)) wire.Result {
@@ -58,13 +65,17 @@ func (b *backend) Do(ctx context.Context, call *wire.Call, first func(time.Durat
 	if now := time.Now(); start.Before(now) {
 		start = now
 	}
+	b.last = time.Now()
 	b.free = start.Add(b.service)
-	end := b.free
+	end := b.free.Add(b.parallel)
 	b.mu.Unlock()
 	select {
 	case <-ctx.Done():
 		r.Outcome = policies.Cancelled
 	case <-time.After(time.Until(end)):
+	case <-b.ends:
+		r.Outcome, r.Done = policies.Reset, time.Since(b.base)
+		return r
 	}
 	if b.fate != nil {
 		r.Outcome = b.fate(call)
