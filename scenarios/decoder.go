@@ -37,13 +37,13 @@ func (d *decoder) block(n *node, path, registered string, further ...string) blo
 	if n == nil {
 		return b
 	}
+	valid, later := childKeys(registered)
+	valid = append(valid, further...)
 	if n.kind != mapNode {
-		d.wrongKind(n, path, "a map of keys", "")
+		d.wrongKind(n, path, "a map of keys", "its keys: "+strings.Join(valid, " "))
 		return b
 	}
 	b.n = n
-	valid, later := childKeys(registered)
-	valid = append(valid, further...)
 	for _, k := range n.keys {
 		at := join(path, k.text)
 		switch {
@@ -176,7 +176,10 @@ func (b block) integer(key string, dst *int, lo, hi int) {
 func (d *decoder) integer(n *node, path string, lo, hi int64) (int64, bool) {
 	v, bad := readInt(n.text)
 	switch {
-	case bad != nil || n.quoted:
+	case bad == nil && n.quoted:
+		d.ps.at(n, path, "remove the quotes", "%s is the text %q: it must be a whole number", path, n.text)
+		return 0, false
+	case bad != nil:
 		d.refuse(n, path, &numberWanted)
 		return 0, false
 	case v < lo && hi >= unbounded:

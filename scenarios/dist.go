@@ -155,7 +155,13 @@ func (d *decoder) size(n *node, path string, q workloads.Quantity) (float64, boo
 	}
 	v, wrong := readFloat(n.text)
 	if wrong != nil {
-		d.refuse(n, path, &bad{must: "it must be a number of tokens", hint: wrong.hint})
+		hint := wrong.hint
+		if digits := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(n.text), "tokens")); digits != n.text {
+			if _, no := readFloat(digits); no == nil {
+				hint = "write " + digits
+			}
+		}
+		d.refuse(n, path, &bad{must: "it must be a number of tokens", hint: hint})
 		return 1, false
 	}
 	return v, true

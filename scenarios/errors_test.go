@@ -74,6 +74,10 @@ func errorCases() []errorCase {
 		{name: "documented-label", text: "version: 1\nname: jiq\nworkload: {input: 512, output: 180}\nfleet: {replicas: 8, gpu: h100-8b}\n\npolicies:\n  balance:\n  - name: jik\nsweep: {load: 0.5}\n"},
 		{name: "documented-load", text: "version: 1\nname: jiq\nworkload: {input: 512, output: 180}\nfleet: {replicas: 8, gpu: h100-8b}\nsweep: {load: [0.5, 0.8, 1.3]}\n"},
 
+		// What newcomers write.
+		{name: "first-hour", text: "version: \"1\"\nname: mine\nworkload: {input: 512 tokens, output: 180}\nflet: {replicas: 8, gpu: H100}\npolicies: p2c\nsweep: {load: 60%}\n"},
+		{name: "first-hour-names", text: with("fleet: {replicas: 8, gpu: H100}", "policies: {balance: [random, hpa]}", "gates: [ttft_p99(random) < 1s]")},
+
 		// The reader.
 		{name: "tab", text: "version: 1\nname: x\nfleet:\n\treplicas: 8\n"},
 		{name: "tab-before-caret", text: with("about: a", "policies: {balance:\t\tjik}")},

@@ -131,7 +131,7 @@ func (d *decoder) group(fleet, own block, demand bool) Group {
 	ok := true
 	switch {
 	case profile == nil && !demand:
-		d.ps.at(fleet.n, fleet.at("gpu"), "give fleet.gpu a preset (taillab list gpus), or workload.demand the service demand", "nothing says how long a request takes: there is neither %s nor workload.demand", fleet.at("gpu"))
+		d.ps.at(fleet.n, fleet.at("gpu"), "give "+fleet.at("gpu")+" a preset (taillab list gpus), or workload.demand the service demand", "nothing says how long a request takes: there is neither %s nor workload.demand", fleet.at("gpu"))
 		ok = false
 	case profile == nil:
 	case profile.kind == scalarNode:

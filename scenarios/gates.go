@@ -107,6 +107,9 @@ func (l *loader) checkStreams(n *node, path string, m reports.GateMetric, d *dra
 		return
 	}
 	for _, s := range d.services {
+		if len(s.Groups) == 0 { // what is wrong with the fleet has been told
+			return
+		}
 		for _, g := range s.Groups {
 			if g.Model == nil || g.Model.Streams() {
 				return

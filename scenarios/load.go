@@ -135,7 +135,7 @@ func (l *loader) expand(root *node, top block, runs int) {
 	drafts := make([]draft, 0, len(points))
 	for i, p := range points {
 		tree := l.lay(root, l.sweep.axes, p)
-		d := l.point(block{d: &l.decoder, n: tree})
+		d := l.point(block{d: &l.decoder, n: tree, odd: top.odd})
 		if i == 0 {
 			if runs *= len(combinations(placesOf(d.services))); runs > maxRuns {
 				l.tooMany(top, runs)

@@ -180,6 +180,7 @@ func syntaxProblem(src *text, err error) Problem {
 			p.Message += fmt.Sprintf(" that begins at %d:%d", le.ContextMark.Line, le.ContextMark.Column)
 		}
 	}
+	p.Hint = syntaxHint(le.Message)
 	if p.Line <= len(src.lines) {
 		line := []rune(src.lines[p.Line-1])
 		if p.Column-1 < len(line) && line[p.Column-1] == '\t' && strings.TrimLeft(string(line[:p.Column-1]), " \t") == "" {
@@ -187,6 +188,25 @@ func syntaxProblem(src *text, err error) Problem {
 		}
 	}
 	return p
+}
+
+// syntaxHint says what most often causes what the YAML reader found.
+func syntaxHint(found string) string {
+	for _, h := range [][2]string{
+		{"mapping values are not allowed", "keys of one block begin in the same column; a text with \": \" in it needs quotes"},
+		{"did not find expected key", "keys of one block begin in the same column"},
+		{"did not find expected '-' indicator", "items of one list begin in the same column"},
+		{"did not find expected ','", "a bracket is not closed, or a comma is missing; a text with a comma needs quotes there"},
+		{"could not find expected ':'", "write KEY: VALUE, with a blank after the colon"},
+		{"cannot start any token", "a text that begins with this character needs quotes"},
+		{"did not find expected node content", "a bracket is not closed, or there is a comma too many"},
+		{"unknown anchor", "name the value first: KEY: &NAME VALUE"},
+	} {
+		if strings.Contains(found, h[0]) {
+			return h[1]
+		}
+	}
+	return ""
 }
 
 // builder turns the reader's tree into nodes.

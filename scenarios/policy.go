@@ -37,6 +37,17 @@ func familyWord(family string) string {
 	return family + " policy"
 }
 
+// suggest is the hint for a name that the family does not have: the family that has
+// it, or names like it.
+func (c catalog) suggest(family, name string) string {
+	for _, e := range c.Catalog {
+		if e.Name == name {
+			return fmt.Sprintf("%q belongs below policies.%s", name, e.Family)
+		}
+	}
+	return Suggest(name, c.Names(family), "taillab list policies")
+}
+
 // policyDraft is one policy of a list, configured.
 type policyDraft struct {
 	Policy
@@ -84,7 +95,7 @@ func (d *decoder) policy(n *node, path, family string, cat catalog) (policyDraft
 	}
 	entry, ok := cat.Find(family, name.text)
 	if !ok {
-		d.ps.at(name, path, Suggest(name.text, cat.Names(family), "taillab list policies"), "no %s called %q", familyWord(family), name.text)
+		d.ps.at(name, path, cat.suggest(family, name.text), "no %s called %q", familyWord(family), name.text)
 		return out, false
 	}
 	out.Type, out.label = entry.Name, entry.Name

@@ -9,12 +9,14 @@ import (
 )
 
 // Suggest is the hint for a name that does not exist: the nearest valid ones, else
-// those it is a part of, or all of them where none is near and they are few. listing says where all are
+// those it is a part of, or all of them where none is near and they are few. Case does
+// not matter. listing says where all are
 // listed ("taillab list policies"); it may be empty.
 func Suggest(name string, valid []string, listing string) string {
+	name = strings.ToLower(name)
 	best, limit := []string(nil), max(1, utf8.RuneCountInString(name)/3)
 	for _, v := range valid {
-		switch d := distance(name, v, limit); {
+		switch d := distance(name, strings.ToLower(v), limit); {
 		case d < limit || d == limit && best == nil:
 			best, limit = []string{v}, d
 		case d == limit && !slices.Contains(best, v):
@@ -45,7 +47,7 @@ func Suggest(name string, valid []string, listing string) string {
 func containing(part string, valid []string) []string {
 	var out []string
 	for _, v := range valid {
-		if utf8.RuneCountInString(part) > 2 && strings.Contains(v, part) && !slices.Contains(out, v) {
+		if utf8.RuneCountInString(part) > 2 && strings.Contains(strings.ToLower(v), part) && !slices.Contains(out, v) {
 			out = append(out, v)
 		}
 	}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -60,12 +59,9 @@ func (c *calibrateCmd) read(s *session) (*scenarios.Targets, int) {
 	if c.Targets == emulated {
 		return nil, exitOK
 	}
-	src, note, err := scenarios.Read(c.Targets, s.Stdin)
+	src, err := scenarios.ReadInput("targets file", c.Targets, s.Stdin)
 	if err != nil {
-		return nil, s.fail(exitUsage, "", "%v", err)
-	}
-	if note != "" {
-		s.note("taillab: %s", note)
+		return nil, s.fail(exitUsage, "a targets file, or emulator for backends on this machine", "%v", err)
 	}
 	t, problems := scenarios.LoadTargets(src, scenarios.TargetOptions{Env: s.lookup()})
 	if len(problems) > 0 {
@@ -102,10 +98,7 @@ func rounded(d time.Duration) time.Duration { return d.Round(time.Microsecond) }
 
 // readProfile reads the profile of --profile; problems are printed, and the code says so.
 func (s *session) readProfile(path string) (*scenarios.Overhead, int) {
-	src, _, err := scenarios.Read(path, s.Stdin)
-	if err == nil && src.Name != path {
-		err = errors.New("no file called " + path)
-	}
+	src, err := scenarios.ReadInput("profile", path, s.Stdin)
 	if err != nil {
 		return nil, s.fail(exitUsage, "taillab calibrate TARGETS.yaml --profile "+quote(path)+" writes one", "--profile: %v", err)
 	}

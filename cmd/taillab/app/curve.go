@@ -17,7 +17,7 @@ import (
 // fitCurve fits a latency model to measured batches and writes it as a profile, which
 // fleet.gpu of a scenario and profile of a targets file take.
 func (c *calibrateCmd) fitCurve(s *session) int {
-	src, _, err := scenarios.Read(c.Points, s.Stdin)
+	src, err := scenarios.ReadInput("file of points", c.Points, s.Stdin)
 	if err != nil {
 		return s.fail(exitUsage, "", "--points: %v", err)
 	}

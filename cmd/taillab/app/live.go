@@ -107,12 +107,9 @@ func (c *runCmd) backends(s *session, p *scenarios.Plan) (*live, int) {
 	var sources []scenarios.Source
 	var problems []scenarios.Problem
 	if c.Live != emulated {
-		src, note, err := scenarios.Read(c.Live, s.Stdin)
+		src, err := scenarios.ReadInput("targets file", c.Live, s.Stdin)
 		if err != nil {
-			return nil, s.fail(exitUsage, "", "%v", err)
-		}
-		if note != "" {
-			s.note("taillab: %s", note)
+			return nil, s.fail(exitUsage, "--live takes a targets file, or emulator for backends on this machine", "--live: %v", err)
 		}
 		sources = append(sources, src)
 		l.host.Targets, problems = scenarios.LoadTargets(src, scenarios.TargetOptions{Plan: p, Live: true,

@@ -92,9 +92,10 @@ func (s *session) environment() kong.Resolver {
 
 func (s *session) unknownVerb(name string) int {
 	hint := scenarios.Suggest(name, verbs(), "")
-	if !strings.HasPrefix(hint, "one of") {
-		hint += " verbs: " + strings.Join(verbs(), " ")
+	if !strings.HasPrefix(hint, "did you mean") {
+		hint = ""
 	}
+	hint = strings.TrimSpace(hint + " verbs: " + strings.Join(verbs(), " "))
 	return s.fail(exitUsage, hint, "unknown verb %q", name)
 }
 

@@ -124,12 +124,9 @@ func (c *proxyCmd) plan(s *session) (*scenarios.Plan, int) {
 // targets reads the targets file and holds the plan to what a live front end can do.
 func (c *proxyCmd) targets(s *session, p *scenarios.Plan) (*scenarios.Targets, stamp, int) {
 	file := stampOf(c.Targets)
-	src, note, err := scenarios.Read(c.Targets, s.Stdin)
+	src, err := scenarios.ReadInput("targets file", c.Targets, s.Stdin)
 	if err != nil {
-		return nil, file, s.fail(exitUsage, "", "%v", err)
-	}
-	if note != "" {
-		s.note("taillab: %s", note)
+		return nil, file, s.fail(exitUsage, "", "--targets: %v", err)
 	}
 	sources := []scenarios.Source{src, {Name: p.File, Data: p.Source}}
 	t, problems := scenarios.LoadTargets(src, scenarios.TargetOptions{Plan: p, Env: s.lookup()})
