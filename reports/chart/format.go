@@ -78,7 +78,8 @@ func Change(f float64) string {
 	return sign + Digits(p, 3) + "%"
 }
 
-// PlusMinus prints half of an interval relative to its value: "±3.1%".
+// PlusMinus prints half of an interval relative to its value: "±3.1%". Below 0.01% the
+// digits would say more than any run can.
 func PlusMinus(value float64, lo, hi float64) string {
 	h := (hi - lo) / 2 / value
 	if !finite(h) || h < 0 {
@@ -86,6 +87,9 @@ func PlusMinus(value float64, lo, hi float64) string {
 	}
 	if h == 0 {
 		return "±0%"
+	}
+	if h < 1e-4 {
+		return "±<0.01%"
 	}
 	return "±" + Digits(h*100, 2) + "%"
 }
