@@ -14,19 +14,24 @@ type calibrateCmd struct {
 	Profile string        `required:"" help:"File the profile is written to; for run --both --profile." placeholder:"FILE"`
 	Stated  time.Duration `help:"Lowest time a single request takes inside a backend, for those that do not state it." placeholder:"DURATION"`
 	Points  string        `help:"Fit a latency model to measured batches instead, a CSV with columns such as batch,ms; the profile is then one for fleet.gpu and for targets." placeholder:"FILE.csv"`
-	Kind    string        `enum:"affine,affine-tokens,hinge" default:"affine" help:"With --points: the model, ${enum}."`
+	Sweep   int           `help:"Measure batches of 1 to N requests at every target instead, and fit a latency model to them, as --points does." placeholder:"N"`
+	Input   uint32        `default:"16" help:"With --sweep: tokens of every request." placeholder:"TOKENS"`
+	Kind    string        `enum:"affine,affine-tokens,hinge" default:"affine" help:"With --points or --sweep: the model, ${enum}."`
 	Common  common        `embed:""`
 }
 
 // run measures the idle overhead and writes the profile.
 func (c *calibrateCmd) run(s *session) int {
 	switch {
-	case c.Points != "" && c.Targets != "":
-		return s.fail(exitUsage, "", "--points fits what was measured before: leave the targets out")
+	case c.Points != "" && (c.Targets != "" || c.Sweep != 0):
+		return s.fail(exitUsage, "", "--points fits what was measured before: leave the targets and --sweep out")
 	case c.Points != "":
 		return c.fitCurve(s)
 	case c.Targets == "":
 		return s.fail(exitUsage, "name a targets file, or emulator; or fit measured batches with --points FILE.csv", "calibrate needs something to measure")
+	}
+	if c.Sweep != 0 {
+		return c.sweep(s)
 	}
 	if c.Stated < 0 {
 		return s.fail(exitUsage, "", "--stated is %v: it must be above 0", c.Stated)

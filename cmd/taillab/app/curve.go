@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"taillab/realrun"
 	"taillab/scenarios"
 	"taillab/sim/gpu"
 	"taillab/sim/gpu/fit"
@@ -25,14 +26,49 @@ func (c *calibrateCmd) fitCurve(s *session) int {
 	if err != nil {
 		return s.fail(exitUsage, "a header such as batch,ms or items,tokens,tokens_sq,ms, then one batch per line", "%s: %v", src.Name, err)
 	}
+	return c.writeCurve(s, points, src.Name)
+}
+
+// maxSweep bounds the batches that are measured.
+const maxSweep = 1024
+
+// sweep measures batches of the backends and fits a latency model to them.
+func (c *calibrateCmd) sweep(s *session) int {
+	switch {
+	case c.Sweep < 2 || c.Sweep > maxSweep:
+		return s.fail(exitUsage, "", "--sweep is %d: it must lie in [2, %d]", c.Sweep, maxSweep)
+	case gpu.Kind(c.Kind) != gpu.Affine:
+		return s.fail(exitUsage, "measure batches of different sizes in tokens yourself, and fit them with --points FILE.csv", "--sweep measures batches of equal requests, which tell a model of kind affine only")
+	}
+	targets, code := c.read(s)
+	if code != exitOK {
+		return code
+	}
+	batches, err := realrun.MeasureBatches(s.ctx, targets, c.Sweep, c.Input)
+	if err != nil {
+		if code := s.stopped.get(); code != 0 {
+			return s.fail(code, "", "interrupted: no profile was written")
+		}
+		return s.fail(exitBroken, "", "%v", err)
+	}
+	var points []fit.Point
+	for _, b := range batches {
+		points = append(points, fit.Point{Items: float64(b.Size), MS: float64(b.Time) / 1e6})
+		fmt.Fprintf(s.out, "backend %-3d batch %-4d %v\n", b.Backend, b.Size, rounded(b.Time))
+	}
+	return c.writeCurve(s, points, fmt.Sprintf("%s, bursts of requests of %d tokens", c.Targets, c.Input))
+}
+
+// writeCurve fits a latency model to points and writes it as a profile.
+func (c *calibrateCmd) writeCurve(s *session, points []fit.Point, source string) int {
 	spec, r, err := fit.Fit(gpu.Kind(c.Kind), points)
 	if err != nil {
-		return s.fail(exitUsage, "", "%s: %v", src.Name, err)
+		return s.fail(exitUsage, "", "%s: %v", source, err)
 	}
 	for _, p := range points { // a model is not asked beyond what was measured
 		spec.MaxBatch = max(spec.MaxBatch, int(p.Items))
 	}
-	if err := writeFile(c.Profile, curveYAML(&spec, &r, src.Name)); err != nil {
+	if err := writeFile(c.Profile, curveYAML(&spec, &r, source)); err != nil {
 		return s.fail(exitBroken, "", "%v", err)
 	}
 	fmt.Fprintf(s.out, "model      %s\n", curveText(&spec))

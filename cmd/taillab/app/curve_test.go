@@ -3,10 +3,15 @@ package app
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"taillab/realrun/emulator"
+	"taillab/sim/gpu"
 )
 
 // A profile that was fitted is a latency model of a scenario.
@@ -31,6 +36,36 @@ func TestFittedProfilesAreModels(t *testing.T) {
 	}
 }
 
+// Batches that are measured at a backend tell its curve, and the profile is a model.
+func TestSweptProfilesAreModels(t *testing.T) {
+	t.Parallel()
+	spec := gpu.Defaults(gpu.Affine)
+	spec.A, spec.B, spec.MaxBatch = gpu.Nanos(20*time.Millisecond), gpu.Nanos(10*time.Millisecond), 8
+	model, problems := gpu.New(spec)
+	require.Empty(t, problems)
+	f, err := emulator.Start(t.Context(), emulator.Config{Replicas: []emulator.Replica{{Model: model}}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
+	dir := t.TempDir()
+	targets, profile := filepath.Join(dir, "targets.yaml"), filepath.Join(dir, "p.yaml")
+	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nservices: {main: {targets: ['"+f.URLs()[0]+"']}}\n"), 0o600))
+	r := call(Process{Args: []string{"calibrate", targets, "--sweep", "4", "--profile", profile}})
+	require.Equal(t, exitOK, r.code, r.err)
+	found := regexp.MustCompile(`kind: affine, a: (\S+), b: (\S+)`).FindStringSubmatch(r.out)
+	require.NotNil(t, found, r.out)
+	for i, want := range []float64{20, 10} { // in ms, on a machine that may be busy
+		d, err := time.ParseDuration(found[i+1])
+		require.NoError(t, err)
+		require.InDelta(t, want, d.Seconds()*1e3, 8)
+	}
+	text, err := os.ReadFile(profile)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "bursts of requests of 16 tokens")
+	r = call(Process{Args: []string{"check", "-", "--set", "workload.input=100", "--set", "fleet.gpu=" + string(text)},
+		Stdin: strings.NewReader(strings.Replace(small, "demand: {lognormal: {mean: 10ms, cv: 1}}", "output: 1", 1))})
+	require.Equal(t, exitOK, r.code, r.err)
+}
+
 func TestPointsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for csv, want := range map[string]string{"": "no header", "batch,seconds\n1,2\n": `unknown column "seconds"`, "batch,ms\n1,x\n": `point 1: "x" is no number`,
@@ -39,7 +74,7 @@ func TestPointsThatAreRefused(t *testing.T) {
 		require.Equal(t, exitUsage, r.code, r.err)
 		require.Contains(t, r.err, want)
 	}
-	for _, args := range [][]string{{}, {"emulator", "--points", "x.csv"}, {"--points", "missing.csv"}} {
+	for _, args := range [][]string{{}, {"emulator", "--points", "x.csv"}, {"--points", "x.csv", "--sweep", "4"}, {"emulator", "--sweep", "1"}, {"emulator", "--sweep", "4", "--kind", "hinge"}, {"--points", "missing.csv"}} {
 		r := call(Process{Args: append([]string{"calibrate", "--profile", "p"}, args...)})
 		require.Equal(t, exitUsage, r.code, r.err)
 	}
