@@ -35,6 +35,7 @@ func limited(t *testing.T, requests int, limiter func() quota.Limiter, live scen
 
 func emulate(t *testing.T, c *scenarios.Cell) *keep {
 	t.Helper()
+	patient(c)
 	k := &keep{}
 	h := Host{Note: func(string) {}}
 	require.NoError(t, h.Run(t.Context(), []scenarios.Run{{Cell: c, Seed: chance.RunSeed(1, 0)}}, k))

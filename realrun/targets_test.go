@@ -58,12 +58,20 @@ func against(t *testing.T, targets *scenarios.Targets, c *scenarios.Cell) (*drov
 	t.Helper()
 	k := &drove{}
 	c.Setup.Live.Warm = 4
+	patient(c)
 	h := Host{Targets: targets, Note: func(text string) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.notes = append(k.notes, text)
 	}}
 	return k, h.Run(t.Context(), []scenarios.Run{{Cell: c, Seed: chance.RunSeed(1, 0)}}, k)
+}
+
+// patient lets a busy machine finish what it has begun.
+func patient(c *scenarios.Cell) {
+	if c.Setup.Measure.Drain == 0 {
+		c.Setup.Measure.Drain = time.Minute
+	}
 }
 
 // nobody is an address where nothing listens.
