@@ -59,9 +59,9 @@ func elasticCell(t testing.TB, lines ...string) *scenarios.Cell {
 }
 
 // script asks for counts at set times.
-type script []step
+type script []want
 
-type step struct {
+type want struct {
 	at    time.Duration
 	count int
 }
@@ -78,7 +78,7 @@ func (s script) Desire(env *policies.Env, _ *autoscale.Metrics) autoscale.Decisi
 	return d
 }
 
-func scripted(c *scenarios.Cell, steps ...step) *scenarios.Cell {
+func scripted(c *scenarios.Cell, steps ...want) *scenarios.Cell {
 	c.Autoscalers = []scenarios.Autoscaler{{Type: "script", Make: func() autoscale.Autoscaler { return script(steps) }}}
 	return c
 }
@@ -119,7 +119,7 @@ func onSite(t *testing.T, c *scenarios.Cell, service time.Duration, prepare func
 		s.d = newDrive(t.Context(), &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, c.Setup.Live, place{base: s.base, emulated: true})
 		e := s.d.services[0].elastic
 		if s.d.services[0].half {
-			s.d.services[0].inferred = newInferred(s.d, 0, nil)
+			s.d.services[0].inferred = newInferred(s.d, 0, taped{})
 		}
 		byURL := map[string]*standIn{}
 		p, err := actuator.NewPool(t.Context(), actuator.PoolConfig{Slots: len(e.pods), Start: e.cfg.Start, Lifecycle: e.cfg.Lifecycle,
@@ -171,7 +171,7 @@ func (s *site) row(t *testing.T, second int) reports.TimelineRow {
 func TestLiveLifeOfAReplica(t *testing.T) {
 	t.Parallel()
 	c := scripted(elasticCell(t, "fleet: {replicas: {start: 2, min: 1, max: 8}, lifecycle: {bind: 1s, image: 2s, model: {bytes: 14GB, read: 7GB/s, init: 3s}, warmup: 2s}}"),
-		step{0, 2}, step{10 * time.Second, 4}, step{30 * time.Second, 1})
+		want{0, 2}, want{10 * time.Second, 4}, want{30 * time.Second, 1})
 	s := onSite(t, c, 20*time.Millisecond, nil)
 	var ready []int
 	for _, second := range []int{18, 19, 21, 22} {
@@ -238,7 +238,7 @@ func TestLiveDrainLosesNothing(t *testing.T) {
 			c := elasticCell(t, "policies: {balance: "+policy+"}", fmt.Sprintf("frontends: {count: %d}", fronts), "reporter: inferred",
 				"workload: {arrivals: {poisson: {rate: 30/s}}, demand: 20ms}",
 				"fleet: {labels: {name: a}, replicas: {start: 4, min: 0, max: 8}, lifecycle: {bind: 1s, image: 1s, model: {bytes: 1GB, read: 1GB/s, init: 1s}, drain_grace: 30s}}")
-			s := onSite(t, scripted(c, step{0, 4}, step{5 * time.Second, 7}, step{25 * time.Second, 3}, step{40 * time.Second, 6}), 100*time.Millisecond, nil)
+			s := onSite(t, scripted(c, want{0, 4}, want{5 * time.Second, 7}, want{25 * time.Second, 3}, want{40 * time.Second, 6}), 100*time.Millisecond, nil)
 			p := s.keep.col.Part()
 			require.Empty(t, p.Errors)
 			require.Equal(t, p.Requests, p.Completed)
@@ -260,7 +260,7 @@ func TestLiveKills(t *testing.T) {
 	t.Parallel()
 	c := elasticCell(t, "fleet: {slots: 40, replicas: {start: 4, min: 0, max: 8}, lifecycle: {drain_grace: 1s}}",
 		"workload: {arrivals: {poisson: {rate: 20/s}}, demand: 3s}")
-	s := onSite(t, scripted(c, step{0, 4}, step{20 * time.Second, 1}), 0, func(s *site) {
+	s := onSite(t, scripted(c, want{0, 4}, want{20 * time.Second, 1}), 0, func(s *site) {
 		for _, x := range s.pods {
 			x.parallel = 3 * time.Second
 		}
@@ -343,7 +343,7 @@ func TestActuatorsLive(t *testing.T) {
 			c := scripted(elasticCell(t, "fleet: {replicas: {start: 1, min: 1, max: 3}, lifecycle: {bind: 0s, image: 0s, model: {init: 300ms}, drain_grace: 5s}}",
 				"discovery: {delay: 50ms}", "workload: {arrivals: {poisson: {rate: 50/s}}, demand: 5ms}", "measure: {horizon: 6s, warmup: 0%, slo: {latency: 2s}}",
 				"live: {pacing: coarse, actuator: "+key+"}", "policies: {balance: jiq}"),
-				step{0, 1}, step{time.Second, 3}, step{4 * time.Second, 1})
+				want{0, 1}, want{time.Second, 3}, want{4 * time.Second, 1})
 			k := emulate(t, c)
 			p := k.col.Part()
 			require.Empty(t, p.Errors)

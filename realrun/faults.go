@@ -40,7 +40,12 @@ func (d *drive) addFaults() {
 		}
 		targets := f.Replicas
 		if targets == nil {
-			for r := range d.services[f.Service].members() {
+			svc := &d.services[f.Service]
+			n := svc.members()
+			if svc.elastic != nil { // those to come, too
+				n = svc.table.N
+			}
+			for r := range n {
 				targets = append(targets, r)
 			}
 		}
