@@ -32,7 +32,7 @@ func WarningCodes() []WarningCode {
 		{"client-saturated", "Live: the client used more than 80% of its CPU."},
 		{"host-load", "Live: other work ran on this machine during the measurement."},
 		{"throttled", "Live: a CPU or GPU was throttled."},
-		{"tape-cut", "Live: the tape ends before the run does, so that a replay does not prove all of it: what was taped came faster than it could be written, or the disk was full."},
+		{"tape-cut", "Live: the tape ends before the run does, so that a replay does not prove all of it: what was taped came faster than it could be written, or the disk was full, or the tape of a proxy reached its limit."},
 		{"rate-missed", "Live: less than 99.5% of the intended rate was sent."},
 		{"short-run", "The percentile of all requests differs from the mean of the seeds by more than half the interval: each seed is too short. More requests per seed help, more seeds do not. Gates on it cannot pass."},
 		{"warmup-short", "The discarded start is shorter than a system needs to settle: 50 mean service times where a policy chooses among replicas, 3/(1−√ρ)² where each has a queue of its own. With `measure.warmup: auto`: no steady state was found in the first half of the run, and no latency gate is judged."},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,9 @@ import (
 // A live run takes as long as what it drives, so its directory holds every run from
 // its end on, and a tape from its first pieces: a program that is killed loses the run
 // that it was driving and nothing else.
+
+// tapeCut is the warning of a run whose tape ends before it does.
+const tapeCut = "tape-cut"
 
 // keep writes what a run has given and makes the directory readable as it stands.
 func (j *job) keep(r *runner.Run) {
@@ -82,7 +86,8 @@ func (j *job) runFiles(r *runner.Run) error {
 	for _, s := range r.Tapes {
 		h.Streams = append(h.Streams, tape.Stream{Name: s.Stream, Data: s.Data})
 	}
-	if err := tape.Write(&b, h); err != nil {
+	cut := slices.ContainsFunc(r.Warnings, func(w reports.Warning) bool { return w.Code == tapeCut })
+	if err := tape.Write(&b, h, !cut); err != nil {
 		return err
 	}
 	return w.Write(tapeFile(cell, seed), b.Bytes())

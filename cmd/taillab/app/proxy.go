@@ -204,6 +204,9 @@ func (h *proxyHost) hand(e proxy.End, col *reports.Collector, rec reports.Record
 		{Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}, {Name: "report", N: e.Heard}}})
 	for _, t := range e.Tapes {
 		rec.Tape(0, t.Stream, t.Data)
+		if t.Cut {
+			rec.Warn(0, tapeCut, "the tape of "+t.Stream+" ends at proxy.tape.limit")
+		}
 	}
 	rec.Done(0)
 }

@@ -16,6 +16,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"taillab/cmd/taillab/internal/runner"
+	"taillab/realrun/proxy"
+	"taillab/reports"
+	"taillab/scenarios"
 )
 
 const proxied = `version: 1
@@ -91,6 +96,36 @@ func TestProxyServesUntilTerminated(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(summary), `"host": "live"`)
 	require.Contains(t, string(summary), `"complete": true`)
+}
+
+// The tape of a proxy that has reached its limit says that it is cut short, in the run
+// directory and to a replay.
+func TestProxyTapeAtItsLimit(t *testing.T) {
+	t.Parallel()
+	one := strings.ReplaceAll(proxied, "[random, p2c]", "p2c")
+	plans, problems := scenarios.Load([]scenarios.Source{{Name: "s.yaml", Data: []byte(one)}}, scenarios.Options{Catalog: scenarios.Catalog(), Seed: 1})
+	require.Empty(t, problems)
+	dir, err := reports.CreateRun(t.TempDir(), "proxied", time.Now())
+	require.NoError(t, err)
+	j := &job{plan: plans[0], live: &live{}, dir: dir}
+	j.result = runner.Do(t.Context(), limited{}, j.plan, runner.Options{AsPlanned: true})
+	require.NoError(t, j.result.Err())
+	require.Equal(t, tapeCut, j.result.Runs[0].Warnings[0].Code)
+	require.NoError(t, j.runFiles(&j.result.Runs[0]))
+	tapes, err := filepath.Glob(filepath.Join(dir.Partial(), "tapes", "p2c*.1.tape"))
+	require.NoError(t, err)
+	require.NotEmpty(t, tapes)
+	r := call(Process{Args: []string{"replay", tapes[0]}})
+	require.Equal(t, exitBroken, r.code, r.err)
+	require.Contains(t, r.err, "cut short")
+}
+
+// limited is a proxy that has left a tape at its limit.
+type limited struct{}
+
+func (limited) Run(_ context.Context, runs []scenarios.Run, rec reports.Recorder) error {
+	(&proxyHost{}).hand(proxy.End{Tapes: []proxy.Tape{{Stream: "frontend/0.1", Cut: true}}}, rec.Begin(0, proxy.Setup(runs[0])), rec)
+	return nil
 }
 
 func TestProxyRefuses(t *testing.T) {

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -66,6 +67,21 @@ func TestArmsGoTogether(t *testing.T) {
 	h = &scripted{}
 	Do(context.Background(), h, plan(), Options{Jobs: 1})
 	require.Len(t, h.calls, 8, "else every run is a call of its own")
+}
+
+// Every run is told of once it has finished, one at a time, with all it gave; one that
+// broke is not.
+func TestFinishedRunsAreTold(t *testing.T) {
+	t.Parallel()
+	var told []string
+	o := Options{Jobs: 4, Finished: func(r *Run) {
+		told = append(told, fmt.Sprintf("%s %g %d %d", r.Cell.Policy, r.Cell.RateRPS, r.Rep, len(r.Warnings)))
+	}}
+	Do(context.Background(), &scripted{}, plan(), o)
+	require.ElementsMatch(t, []string{"a 10 0 1", "a 10 1 1", "a 20 0 1", "a 20 1 1", "b 10 0 1", "b 10 1 1", "b 20 0 1", "b 20 1 1"}, told)
+	told = nil
+	Do(context.Background(), &scripted{err: errors.New("no backend")}, plan(), o)
+	require.Empty(t, told)
 }
 
 // When a comparison breaks, all its runs are gone, and the error is told once.

@@ -43,7 +43,7 @@ func record(t testing.TB, calls int) tape.Header {
 func file(t testing.TB, h tape.Header) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, tape.Write(&b, h))
+	require.NoError(t, tape.Write(&b, h, true))
 	return b.Bytes()
 }
 

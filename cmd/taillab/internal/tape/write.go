@@ -81,8 +81,8 @@ func (w *Writer) Close(whole bool) error {
 	return err
 }
 
-// Write writes a tape at once, with the streams of its header.
-func Write(to io.Writer, h Header) error {
+// Write writes a tape at once, with the streams of its header, whole or cut short.
+func Write(to io.Writer, h Header, whole bool) error {
 	w, err := NewWriter(to, h)
 	if err != nil {
 		return err
@@ -92,5 +92,5 @@ func Write(to io.Writer, h Header) error {
 			return errors.Join(err, w.Close(false))
 		}
 	}
-	return w.Close(true)
+	return w.Close(whole)
 }
