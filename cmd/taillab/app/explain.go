@@ -254,7 +254,7 @@ func (s *session) explainWarning(b *bytes.Buffer, name string) {
 func exitAbout() [][2]string {
 	return [][2]string{
 		{"0", "done; every gate passed, or there is none, or it is inconclusive without --strict"},
-		{"1", "at least one gate failed, or replay found a difference"},
+		{"1", "at least one gate failed, replay or verify found a difference, or capacity met nothing"},
 		{"2", "scenario, flags or input file are wrong; nothing was run"},
 		{"3", "could not finish: a run broke, a file could not be written, or a saved run or tape is damaged"},
 		{"4", "--strict is set and at least one gate is inconclusive, none failed"},
