@@ -188,7 +188,7 @@ func (l *lab) arm(svc int, r uint32, before, due gpu.Due) {
 		return
 	}
 	if s.direct {
-		l.eng.SetLane(s.lane+r, At(due.At))
+		l.ending(s.lane+r, due.At)
 		return
 	}
 	if s.due != nil {

@@ -43,8 +43,19 @@ func (l *lab) addLanes() {
 			n += s.pool.Len()
 		}
 	}
-	if n > 0 {
+	if l.lanes = n > 0 && n <= MaxLanes; l.lanes {
 		l.eng.Lanes(n, l.id.leave)
+	}
+}
+
+// ending files the end of a service, never for none: in a lane, or in the agenda, where
+// the one before stays and is ignored.
+func (l *lab) ending(lane uint32, at time.Duration) {
+	switch {
+	case l.lanes:
+		l.eng.SetLane(lane, At(at))
+	case at != gpu.Never:
+		l.eng.Schedule(At(at), l.id.leave, uint64(lane))
 	}
 }
 
@@ -77,7 +88,7 @@ func (l *lab) enterDirect(i uint32, r *workloads.Request) {
 	s.sent++
 	l.eng.events++ // the delivery
 	if end := s.pool.Enter(now, ref.ID, i|directly, r.Demand); end != gpu.Never {
-		l.eng.SetLane(s.lane+ref.ID, At(end))
+		l.ending(s.lane+ref.ID, end)
 	}
 }
 
@@ -89,6 +100,9 @@ func (l *lab) leaveDirect(lane uint32) {
 	}
 	s, now := &l.svcs[i], l.now()
 	r, next := lane-s.lane, now
+	if s.pool.Due(r).At != now {
+		return // it was filed anew
+	}
 	for next == now {
 		var k uint32
 		var queue time.Duration
@@ -102,7 +116,7 @@ func (l *lab) leaveDirect(lane uint32) {
 			l.left(i, r, k, policies.OK)
 		}
 	}
-	l.eng.SetLane(lane, At(next))
+	l.ending(lane, next)
 }
 
 // answered closes request i, which has been served after so long in the queue.

@@ -63,6 +63,7 @@ type lab struct {
 
 	tapes   []taped
 	past    flow.Counters // of front ends that were replaced
+	lanes   bool          // ends of service on the direct way are in lanes
 	faulty  bool          // the scenario has faults, or replicas that come and go
 	streams map[string]*rand.PCG
 	started time.Time

@@ -2,6 +2,10 @@ package sim
 
 import "math/bits"
 
+// MaxLanes is up to how many lanes are faster than the agenda: a larger tournament
+// leaves the caches.
+const MaxLanes = 1 << 14
+
 // lanes holds events of which each has a place of its own that is filed anew again
 // and again, as the end of a replica's service: a tournament (Knuth, The Art of
 // Computer Programming 3, 5.4.1) whose every node is the first of the two below it.

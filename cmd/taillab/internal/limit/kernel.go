@@ -9,18 +9,20 @@ import (
 	"taillab/sim"
 )
 
-// model is the benchmark model on the bare kernel: arrivals are a source, and
-// ends of service have a lane for each server. It is the C program's twin, line by line
-// where the engine allows it.
+// model is the benchmark model on the bare kernel: arrivals are a source, and ends of
+// service have a lane for each server, up to as many as are of use. It is the C
+// program's twin, line by line where the engine allows it.
 type model struct {
-	eng     *sim.Engine
-	dice    rand.PCG
-	gap     float64 // mean, ns
-	servers []server
-	jobs    []job
-	free    uint32 // +1
-	hist    *reports.Hist
-	left    int // requests to go
+	eng      *sim.Engine
+	departed sim.HandlerID
+	lanes    bool
+	dice     rand.PCG
+	gap      float64 // mean, ns
+	servers  []server
+	jobs     []job
+	free     uint32 // +1
+	hist     *reports.Hist
+	left     int // requests to go
 }
 
 type server struct{ len, head, tail uint32 }
@@ -38,7 +40,10 @@ func runKernel(n, requests int, seed uint64, c *clock) *reports.Hist {
 	m := &model{eng: sim.New(sim.Config{Pending: n, Seed: seed}), dice: chance.Stream(chance.RunSeed(seed, 0), "limit"),
 		gap: service / (0.9 * float64(n)), servers: make([]server, n), jobs: make([]job, 0, 4*n+1024),
 		hist: reports.NewHist(reports.HistBits), left: requests}
-	m.eng.Lanes(n, m.eng.Register(m, sim.Completion))
+	m.departed = m.eng.Register(m, sim.Completion)
+	if m.lanes = n <= sim.MaxLanes; m.lanes {
+		m.eng.Lanes(n, m.departed)
+	}
 	m.eng.Attach(sim.Time(chance.Exp(&m.dice)*m.gap+0.5), m)
 	c.start()
 	m.eng.Run()
@@ -89,7 +94,12 @@ func (m *model) take() uint32 {
 }
 
 func (m *model) serve(k uint32) {
-	m.eng.SetLane(k, m.eng.Now()+sim.Time(chance.Exp(&m.dice)*service+0.5))
+	at := m.eng.Now() + sim.Time(chance.Exp(&m.dice)*service+0.5)
+	if m.lanes {
+		m.eng.SetLane(k, at)
+	} else {
+		m.eng.Schedule(at, m.departed, uint64(k))
+	}
 }
 
 // Handle implements sim.Handler: the end of a service.
@@ -102,7 +112,7 @@ func (m *model) Handle(e *sim.Engine, arg uint64) {
 	s.head, j.next, m.free = j.next, m.free, i+1
 	if s.len--; s.len > 0 {
 		m.serve(k)
-	} else {
+	} else if m.lanes {
 		m.eng.SetLane(k, sim.Never)
 	}
 	if m.left--; m.left == 0 {
