@@ -147,6 +147,7 @@ func onSite(t *testing.T, c *scenarios.Cell, service time.Duration, prepare func
 		defer s.d.pacer.close()
 		s.d.tick = func(row reports.TimelineRow) { s.keep.Tick(0, row) }
 		require.NoError(t, s.d.single(s.keep))
+		s.d.unwound()
 		s.d.hand(s.keep, nil, func(int, []reports.Warning) {})
 		require.NoError(t, p.Close())
 	})

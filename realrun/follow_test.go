@@ -24,19 +24,19 @@ import (
 type stage struct {
 	file  string
 	urls  [2]string
-	steps []step
+	steps []turnover
 
 	mu     sync.Mutex
 	served []int // in order, by backend
 	since  int   // requests at the backend that the step waits for
 }
 
-type step struct {
+type turnover struct {
 	backend, requests int
 	members           []int
 }
 
-func newStage(t *testing.T, steps []step) *stage {
+func newStage(t *testing.T, steps []turnover) *stage {
 	t.Helper()
 	s := &stage{file: filepath.Join(t.TempDir(), "members.txt"), steps: steps}
 	for i := range s.urls {
@@ -96,7 +96,7 @@ func (s *stage) targets(t *testing.T) *scenarios.Targets {
 // tapes hold all of it.
 func TestMembersAreFollowed(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, []step{{0, 50, []int{0, 1}}, {1, 50, []int{1}}, {1, 100, []int{1, 0}}})
+	s := newStage(t, []turnover{{0, 50, []int{0, 1}}, {1, 50, []int{1}}, {1, 100, []int{1, 0}}})
 	targets := s.targets(t)
 	c := cellOf(t, 1, 1, 900, 300, policy("jiq"))
 	k, err := against(t, targets, c)

@@ -62,19 +62,23 @@ func (s *spool) trim(stream string, t *flow.Tape) {
 
 // put takes everything that an instance has taped so far.
 func (s *spool) put(stream string, t *flow.Tape) {
+	s.add(stream, t.Bytes())
+	t.Drop()
+}
+
+// add queues a copy of data for a stream.
+func (s *spool) add(stream string, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(t.Bytes())
 	switch {
 	case s.err != nil || s.over:
-	case s.bytes+n > s.limit:
+	case s.bytes+len(data) > s.limit:
 		s.err = errTapeFull
 	default:
-		s.queue = append(s.queue, piece{stream, bytes.Clone(t.Bytes())})
-		s.bytes += n
+		s.queue = append(s.queue, piece{stream, bytes.Clone(data)})
+		s.bytes += len(data)
 		s.more.Signal()
 	}
-	t.Drop()
 }
 
 // write serves the queue until it is over and empty.
@@ -131,6 +135,15 @@ func (d *drive) tapes() []taped {
 	return append(out, d.halves...)
 }
 
+// desires gives the tapes of all autoscalers.
+func (d *drive) desires(take func(stream string, data []byte)) {
+	for i := range d.services {
+		if e := d.services[i].elastic; e != nil && len(e.tape) > 0 {
+			take("autoscale/"+e.name, e.tape)
+		}
+	}
+}
+
 // unwound hands over what all instances of a drive have left on their tapes, once none
 // of them runs any more, and ends its spool.
 func (d *drive) unwound() {
@@ -140,5 +153,6 @@ func (d *drive) unwound() {
 	for _, t := range d.tapes() {
 		d.spool.put(t.stream, t.tape)
 	}
+	d.desires(d.spool.add)
 	d.spool.end()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,6 +78,18 @@ func TestTapesThatAreCut(t *testing.T) {
 		require.Equal(t, "tape-cut", b.bad[0].Code)
 		require.Contains(t, b.bad[0].Message, x.what)
 	}
+}
+
+// The calls of autoscalers go where all other tapes go: to the writer, and not to the
+// recorder.
+func TestTapesOfAutoscalers(t *testing.T) {
+	c := scripted(elasticCell(t, "fleet: {replicas: {start: 1, min: 1, max: 3}}", "measure: {horizon: 20s}"), step{0, 1}, step{5 * time.Second, 2})
+	to := &shelf{}
+	s := onSite(t, c, 20*time.Millisecond, func(s *site) { s.d.spool = newSpool(to) })
+	require.Empty(t, s.keep.tapes)
+	require.True(t, to.whole)
+	require.NotEmpty(t, to.streams["autoscale/main"])
+	require.NotEmpty(t, to.streams["frontend/0.1"])
 }
 
 // Replica halves and front ends that restart have streams of their own, whole once the

@@ -127,11 +127,7 @@ func (d *drive) hand(rec reports.Recorder, why []reports.Warning, told func(int,
 		for _, t := range d.tapes() {
 			rec.Tape(d.num, t.stream, t.tape.Bytes())
 		}
-	}
-	for i := range d.services {
-		if e := d.services[i].elastic; e != nil && len(e.tape) > 0 {
-			rec.Tape(d.num, "autoscale/"+e.name, e.tape)
-		}
+		d.desires(func(stream string, data []byte) { rec.Tape(d.num, stream, data) })
 	}
 	rec.Done(d.num)
 }
