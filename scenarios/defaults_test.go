@@ -26,7 +26,7 @@ func TestDefaults(t *testing.T) {
 	}
 	// Words in place of values: what they say depends on other keys, or is no value.
 	words := map[string]bool{"none": true, "off": true, "one": true, "by content": true, "all": true, "to the end": true, "not said": true,
-		"none: emulated replicas": true, "max": true, "expected in flight": true, "spread": true, "5 periods": true, "10 × P99, at most 60s": true, "30,000; a trace: its rows": true,
+		"max": true, "expected in flight": true, "spread": true, "5 periods": true, "10 × P99, at most 60s": true, "30,000; a trace: its rows": true,
 		"none: one run per policy": true, "max(5s, 20 × P99)": true, "max(1ms, 5% of P50)": true, "min(16,384, 0.4 × open files allowed)": true,
 		"none; live 50ms": true, "those of workload.tenants": true, "the profile's": true, "the profile's, else 1": true, "0, 10, none": true, "off; live on": true,
 		"none: emulated replicas": true, "required for kube": true, "of the kubeconfig, else default": true, "of the kubeconfig": true,
