@@ -299,12 +299,7 @@ func (d capacityDoc) text(w io.Writer, format string, o render.Options) error {
 	case "md":
 		return render.CapacityMarkdown(w, d.Capacity, o)
 	case "json":
-		data, err := d.JSON()
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(data)
-		return err
+		return writeJSON(w, d)
 	case "csv":
 		return render.CapacityCSV(w, d.Capacity)
 	case "html":

@@ -107,12 +107,7 @@ func (d comparisonDoc) text(w io.Writer, format string, o render.Options) error 
 	case "md":
 		return render.ComparisonMarkdown(w, d.Comparison, o)
 	case "json":
-		data, err := d.JSON()
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(data)
-		return err
+		return writeJSON(w, d)
 	case "csv":
 		return render.ComparisonCSV(w, d.Comparison)
 	case "junit":

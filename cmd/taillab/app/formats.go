@@ -134,6 +134,16 @@ func (d summaryDoc) text(w io.Writer, format string, o render.Options) error {
 	return render.Table(w, d.Summary, o)
 }
 
+// writeJSON writes a document that knows its own JSON.
+func writeJSON(w io.Writer, doc interface{ JSON() ([]byte, error) }) error {
+	data, err := doc.JSON()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	return err
+}
+
 // write renders one summary to all outputs.
 func (s *session) write(sum *reports.Summary, outs []output, o render.Options) error {
 	return s.writeDoc(summaryDoc{sum}, outs, o)

@@ -130,12 +130,7 @@ func (d theoryDoc) text(w io.Writer, format string, o render.Options) error {
 	case "md":
 		return render.TheoryMarkdown(w, d.Theory, o)
 	case "json":
-		data, err := d.JSON()
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(data)
-		return err
+		return writeJSON(w, d)
 	case "csv":
 		return render.TheoryCSV(w, d.Theory)
 	}
