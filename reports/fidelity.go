@@ -13,21 +13,23 @@ import (
 const FidelitySchema = "taillab/fidelity/v1"
 
 // Fidelity says how well the simulator foretold what was measured live, for the same
-// plan: cells in scenario order, in each the percentiles, and for each percentile the
-// simulator as it is, then the calibrated one if there is any.
+// plan: cells in scenario order, in each the percentiles and then what the table of its
+// policy family shows, and for each of them the simulator as it is, then the calibrated
+// one if there is any.
 type Fidelity struct {
 	Schema string         `json:"schema"`
 	RunID  string         `json:"run_id"`
 	Cells  []FidelityCell `json:"cells"`
 }
 
-// FidelityCell is one percentile of one cell in both hosts. Values are in
-// milliseconds; nil is unknown, such as a percentile of too few requests.
+// FidelityCell is one metric of one cell in both hosts. Percentiles are in milliseconds,
+// metrics of a family in the unit of their name; nil is unknown, such as a percentile of
+// too few requests.
 type FidelityCell struct {
 	Policy string         `json:"policy"`
 	Load   *float64       `json:"load"`
 	Axes   map[string]any `json:"axes"`
-	Metric string         `json:"metric"` // p50 p90 p95 p99
+	Metric string         `json:"metric"` // p50 p90 p95 p99, or the JSON name of a family's metric
 	Sim    *float64       `json:"sim"`
 	Live   *float64       `json:"live"`
 	LiveCI *Interval      `json:"live_ci"`
@@ -61,18 +63,36 @@ func NewFidelity(live, sim, calibrated []Cell, confidence float64) *Fidelity {
 	for i := range live {
 		c := &live[i]
 		plain, better := twinOf(sim, c), twinOf(calibrated, c)
-		for _, m := range FidelityMetrics() {
+		add := func(row func(sim *Cell) FidelityCell) {
 			if plain != nil {
-				f.Cells = append(f.Cells, fidelityOf(c, plain, m, confidence))
+				f.Cells = append(f.Cells, row(plain))
 			}
 			if better != nil {
-				row := fidelityOf(c, better, m, confidence)
-				row.Calibrated = true
-				f.Cells = append(f.Cells, row)
+				x := row(better)
+				x.Calibrated = true
+				f.Cells = append(f.Cells, x)
+			}
+		}
+		for _, m := range FidelityMetrics() {
+			add(func(sim *Cell) FidelityCell { return fidelityOf(c, sim, m, confidence) })
+		}
+		for _, m := range familyMetrics() {
+			if m.Family == c.Family && m.Title != "" && c.Metrics[m.JSON] != nil {
+				add(func(sim *Cell) FidelityCell { return familyFidelity(c, sim, m.JSON) })
 			}
 		}
 	}
 	return f
+}
+
+// familyFidelity compares a metric of a policy family, which has no interval: it is one
+// figure of a whole run.
+func familyFidelity(live, sim *Cell, metric string) FidelityCell {
+	out := FidelityCell{Policy: live.Policy, Load: live.Load, Axes: orEmpty(live.Axes), Metric: metric, Sim: sim.Metrics[metric], Live: live.Metrics[metric]}
+	if out.Sim != nil && *out.Live > 0 {
+		out.Error = finite(*out.Sim / *out.Live - 1)
+	}
+	return out
 }
 
 // twinOf finds the cell of the other host.

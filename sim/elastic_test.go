@@ -347,3 +347,13 @@ type stuck struct{}
 func (stuck) Desire(*policies.Env, *autoscale.Metrics) autoscale.Decision {
 	return autoscale.Decision{Count: 1}
 }
+
+// TestReadingsComeBeforeDecisions: where both are due at one instant, the autoscaler
+// decides on the new reading. A panic window of one second would never hold any else.
+func TestReadingsComeBeforeDecisions(t *testing.T) {
+	t.Parallel()
+	c := elasticCell(t, "policies: {balance: random, autoscale: {name: kpa, target: 1.5, stable: 10s}}",
+		"workload: {arrivals: {constant: {rate: 20/s}}, demand: 200ms}", "fleet: {replicas: {start: 2, min: 1, max: 16}}", "measure: {horizon: 20s}")
+	_, _, k := runElastic(t, c, 0)
+	require.Greater(t, k.rows[4].Desired, 2, "20 requests per second at two replicas of 5")
+}

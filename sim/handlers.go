@@ -51,7 +51,7 @@ func (l *lab) register() {
 	h.pod = reg(Timing, l.posted((*lab).podStep))
 	h.loaded = reg(Timing, func(a uint64) { e := l.svcs[a].elastic; e.loading.loaded(e) })
 	h.reclaim = reg(Timing, func(a uint64) { l.svcs[a].elastic.reclaimNodes() })
-	h.scrape = reg(Timing, l.scrape)
+	h.scrape = reg(Message, l.scrape) // what pods tell: a decision of the same instant knows it
 	h.desire = reg(Timing, func(a uint64) { l.svcs[a].elastic.desire() })
 	h.cap = reg(Timing, func(uint64) { l.eng.Stop() })
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,15 +18,16 @@ const Port = "{port}"
 
 // process is a Server in a child process.
 type process struct {
-	cmd  *exec.Cmd
-	url  string
-	done chan struct{}
-	says tail
+	cmd   *exec.Cmd
+	url   string
+	asked atomic.Bool // to end
+	done  chan struct{}
+	says  tail
 }
 
 // Command starts a server as a child process: of argv each {port} is replaced by a free
 // port of this machine, where the server is to listen. There is no shell. note is told
-// what the child said last when it fails; nil = nobody.
+// what the child said last when it fails unasked; nil = nobody.
 func Command(argv []string, note func(text string)) (Server, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("the command of a server is empty")
@@ -49,7 +51,7 @@ func Command(argv []string, note func(text string)) (Server, error) {
 		defer close(p.done)
 		err := p.cmd.Wait()
 		var exit *exec.ExitError
-		if note != nil && errors.As(err, &exit) && exit.Exited() && exit.ExitCode() != 0 {
+		if note != nil && !p.asked.Load() && errors.As(err, &exit) && exit.Exited() && exit.ExitCode() != 0 {
 			note(fmt.Sprintf("%s ended with code %d: %s", args[0], exit.ExitCode(), p.says.last()))
 		}
 	}()
@@ -71,6 +73,7 @@ func (p *process) Done() <-chan struct{} { return p.done }
 // send does something to the child, unless it has ended: its number may be somebody
 // else's by then.
 func (p *process) send(what func(*exec.Cmd)) {
+	p.asked.Store(true)
 	select {
 	case <-p.done:
 	default:

@@ -47,19 +47,22 @@ func (v view) spread(c reports.Cell, m reports.MetricInfo) string {
 	if mean == nil {
 		return chart.Missing
 	}
-	var text string
-	switch m.Unit {
-	case "s":
-		text = chart.Latency(*mean * 1e3)
-	case "ms":
-		text = chart.Latency(*mean)
-	default:
-		text = chart.Digits(*mean, 3)
-	}
+	text := amount(m, *mean)
 	if ci == nil || *mean == 0 || ci[0] == ci[1] {
 		return text
 	}
 	return text + " " + chart.PlusMinus(*mean, ci[0], ci[1])
+}
+
+// amount is a value of a family's metric in text.
+func amount(m reports.MetricInfo, x float64) string {
+	switch m.Unit {
+	case "s":
+		return chart.Latency(x * 1e3)
+	case "ms":
+		return chart.Latency(x)
+	}
+	return chart.Digits(x, 3)
 }
 
 // scalingFrontier sets what a fleet costs against the promises it breaks; false where

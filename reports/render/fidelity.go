@@ -33,13 +33,13 @@ func (b Both) columns(confidence string) []string {
 	return out
 }
 
-// fidelityLine is one percentile of one policy, in text.
+// fidelityLine is one metric of one policy, in text.
 type fidelityLine struct {
 	policy string
 	cells  []string
 }
 
-// lines are the percentiles at the place that v shows, policies as in its table.
+// lines are the metrics at the place that v shows, policies as in its table.
 func (b Both) lines(v view) []fidelityLine {
 	var out []fidelityLine
 	for _, r := range v.rows {
@@ -47,7 +47,8 @@ func (b Both) lines(v view) []fidelityLine {
 			if c.Calibrated || !c.Of(&r) {
 				continue
 			}
-			l := fidelityLine{chart.Label(r), []string{metricName(c.Metric), chart.LatencyPtr(c.Sim), chart.LatencyPtr(c.Live), liveCI(c), errorText(c.Error)}}
+			name, sim, live := comparedText(c)
+			l := fidelityLine{chart.Label(r), []string{name, sim, live, liveCI(c), errorText(c.Error)}}
 			if b.Overhead != "" {
 				l.cells = append(l.cells, b.calibrated(i))
 			}
@@ -66,7 +67,23 @@ func (b Both) calibrated(i int) string {
 	return chart.Missing
 }
 
-func metricName(m string) string { return strings.ToUpper(m) }
+// comparedText is what is compared, with its values: a percentile, or a metric of the
+// policy family by its title.
+func comparedText(c reports.FidelityCell) (name, sim, live string) {
+	for _, m := range reports.Metrics() {
+		if m.JSON != c.Metric || m.Family == "" {
+			continue
+		}
+		of := func(x *float64) string {
+			if x == nil {
+				return chart.Missing
+			}
+			return amount(m, *x)
+		}
+		return m.Title, of(c.Sim), of(c.Live)
+	}
+	return strings.ToUpper(c.Metric), chart.LatencyPtr(c.Sim), chart.LatencyPtr(c.Live)
+}
 
 func liveCI(c reports.FidelityCell) string {
 	if c.Live == nil || c.LiveCI == nil {

@@ -129,8 +129,8 @@ func (j *job) saveBoth(root *reports.RunWriter, hosts []*job, doc bothDoc, o *re
 			return root.Partial(), err
 		}
 	}
-	o.Charts = append(j.options.Charts, quantiles(hosts, doc, *o))
-	if err := j.bothFiles(root, doc, *o); err != nil {
+	o.Charts = append(withFleets(j.options.Charts, hosts, doc, *o), quantiles(hosts, doc, *o))
+	if err := j.bothFiles(root, hosts, doc, *o); err != nil {
 		return root.Partial(), err
 	}
 	status := reports.RunComplete
@@ -144,8 +144,11 @@ func (j *job) saveBoth(root *reports.RunWriter, hosts []*job, doc bothDoc, o *re
 		Machine: j.sum.Machine, Command: j.s.command()})
 }
 
-func (j *job) bothFiles(root *reports.RunWriter, doc bothDoc, o render.Options) error {
+func (j *job) bothFiles(root *reports.RunWriter, hosts []*job, doc bothDoc, o render.Options) error {
 	if err := j.planFiles(root); err != nil {
+		return err
+	}
+	if err := fleetFiles(root, hosts); err != nil {
 		return err
 	}
 	data, err := doc.Fidelity.JSON()
@@ -156,7 +159,7 @@ func (j *job) bothFiles(root *reports.RunWriter, doc bothDoc, o render.Options) 
 		return err
 	}
 	for _, f := range doc.figures(o) {
-		if f.Kind != chart.KindQQ { // the others are in the folder of the live run
+		if f.Kind != chart.KindQQ && f.Kind != chart.KindFleet { // the others are in the folder of the live run
 			continue
 		}
 		if err := root.Write("charts/"+string(f.Kind)+".svg", f.SVG()); err != nil {
