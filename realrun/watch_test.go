@@ -58,8 +58,7 @@ func TestThrottledGPU(t *testing.T) {
 }
 
 // A live run has a timeline: of real backends the queue is unknown.
-func TestLiveTimeline(t *testing.T) {
-	t.Parallel()
+func TestLiveTimeline(t *testing.T) { // not beside others: it goes by real time
 	for _, targets := range []*scenarios.Targets{nil, at(standing(t, emulator.Config{}, 2)...)} {
 		k := &drove{}
 		c := cellOf(t, 2, 1, 60, 50, policy("random"))
