@@ -44,6 +44,31 @@ func TestFidelityErrors(t *testing.T) {
 	require.Equal(t, &Interval{90, 110}, f.Cells[6].LiveCI)
 }
 
+// What the table of a policy family shows is compared behind the percentiles, in the
+// metrics' own units; a metric that is not known live is left out.
+func TestFidelityOfFamilies(t *testing.T) {
+	t.Parallel()
+	v := func(x float64) *float64 { return &x }
+	cell := func(detection, killed *float64) Cell {
+		c := fidelityCell("kpa", 0.5, 100, nil)
+		c.Family = "autoscale"
+		c.Metrics = map[string]*float64{"detection_s": detection, "killed_requests": killed, "overshoot": v(3), "capacity_s": nil, "denied": v(1)}
+		return c
+	}
+	f := NewFidelity([]Cell{cell(v(4), v(0))}, []Cell{cell(v(5), v(2))}, []Cell{cell(nil, v(0))}, 0.95)
+	var got []FidelityCell
+	for _, c := range f.Cells[2*len(FidelityMetrics()):] {
+		c.Load, c.Axes = nil, nil
+		got = append(got, c)
+	}
+	require.Equal(t, []FidelityCell{
+		{Policy: "kpa", Metric: "detection_s", Sim: v(5), Live: v(4), Error: v(0.25)},
+		{Policy: "kpa", Metric: "detection_s", Live: v(4), Calibrated: true},
+		{Policy: "kpa", Metric: "killed_requests", Sim: v(2), Live: v(0)}, // no error in proportion to none
+		{Policy: "kpa", Metric: "killed_requests", Sim: v(0), Live: v(0), Calibrated: true},
+	}, got)
+}
+
 // The document has exactly the fields of its schema.
 func TestFidelityJSON(t *testing.T) {
 	t.Parallel()
