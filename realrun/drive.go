@@ -232,15 +232,6 @@ func (f *front) quota() *flow.Quota {
 	return c.Setup.Quota.Stage(f.limiter, f.limit)
 }
 
-// holdStage is where requests of service i wait while it has no replica; nil where the
-// fleet keeps its size.
-func (d *drive) holdStage(i int) *flow.Hold {
-	if !d.emulated {
-		return nil
-	}
-	return d.run.Cell.Setup.Services[i].HoldStage()
-}
-
 func detection(name string) flow.Detect {
 	switch name {
 	case scenarios.DetectNever:
@@ -334,26 +325,6 @@ func (d *drive) name() string {
 		return d.place.name
 	}
 	return fmt.Sprintf("%016x", d.run.Seed)
-}
-
-// fail ends the run: it gives no result.
-func (d *drive) fail(why error) {
-	d.mu.Lock()
-	if d.broken == nil {
-		d.broken = why
-	}
-	d.mu.Unlock()
-	d.stop()
-}
-
-// interrupted is why the run ended before its time, nil when it did not.
-func (d *drive) interrupted() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.broken != nil {
-		return d.broken
-	}
-	return d.ctx.Err()
 }
 
 // heard hands a replica's message to the front end.

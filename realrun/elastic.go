@@ -12,6 +12,7 @@ import (
 	"taillab/policies/autoscale"
 	"taillab/policies/balance"
 	"taillab/policies/chance"
+	"taillab/policies/flow"
 	"taillab/realrun/actuator"
 	"taillab/scenarios"
 )
@@ -85,6 +86,15 @@ func newElastic(d *drive, i int) *elastic {
 		e.pods[r] = pod{phase: autoscale.Gone, told: make([]time.Duration, len(d.fronts))}
 	}
 	return e
+}
+
+// holdStage is where requests of service i wait while it has no replica; nil where the
+// fleet keeps its size.
+func (d *drive) holdStage(i int) *flow.Hold {
+	if !d.emulated {
+		return nil
+	}
+	return d.run.Cell.Setup.Services[i].HoldStage()
 }
 
 // now is the run's time, which never goes back. mu is held.

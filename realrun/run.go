@@ -89,6 +89,26 @@ func (d *drive) end() {
 	d.wg.Wait()
 }
 
+// fail ends the run: it gives no result.
+func (d *drive) fail(why error) {
+	d.mu.Lock()
+	if d.broken == nil {
+		d.broken = why
+	}
+	d.mu.Unlock()
+	d.stop()
+}
+
+// interrupted is why the run ended before its time, nil when it did not.
+func (d *drive) interrupted() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken != nil {
+		return d.broken
+	}
+	return d.ctx.Err()
+}
+
 // single drives a run that is measured in one piece.
 func (d *drive) single(rec reports.Recorder) error {
 	setup, err := d.plan()

@@ -3,6 +3,7 @@ package actuator
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -72,7 +73,9 @@ func TestKube(t *testing.T) {
 	require.NoError(t, k.Close())
 	spec, _, _ := x.stub.Counts()
 	require.Equal(t, 6, spec, "restored, though outside the bounds of the run")
-	require.Len(t, x.gone, 8, "4 of those found, 3 of those asked for, the last with the end")
+	require.GreaterOrEqual(t, len(x.gone), 4, "3 of those asked for, the last with the end, and as many of those found as were seen")
+	slices.Sort(x.gone)
+	require.Equal(t, slices.Compact(slices.Clone(x.gone)), x.gone, "each once")
 }
 
 // TestKubeKeeps leaves the count where it was told to, and a dry run asks for nothing.
@@ -98,13 +101,13 @@ func TestKubeKeeps(t *testing.T) {
 // forgotten what came after: the pods are followed all the same.
 func TestKubeUnderFire(t *testing.T) {
 	t.Parallel()
-	var calls atomic.Int64
+	var calls, patches atomic.Int64
 	x := newCluster(t, 2, func(x *cluster) {
 		x.stub.Window = 1 // a watch is soon too old: 410
 		x.stub.Load, x.stub.Grace = 5*time.Millisecond, 5*time.Millisecond
 		x.stub.Fail = func(method, _ string) int {
 			switch n := calls.Add(1); {
-			case method == http.MethodPatch && n%2 == 0:
+			case method == http.MethodPatch && patches.Add(1)%2 == 1:
 				x.stub.Touch() // 409
 			case n%7 == 3:
 				return http.StatusTooManyRequests
