@@ -149,3 +149,26 @@ func TestKubeGivesUp(t *testing.T) {
 	require.NoError(t, k.Close())
 	require.Contains(t, x.notes, "web has more than 2 pods: the rest get no requests")
 }
+
+func count(list []Pod, phase autoscale.Phase) (n int) {
+	for _, x := range list {
+		if x.Phase == phase {
+			n++
+		}
+	}
+	return n
+}
+
+// until waits for the pods to be as they should.
+func until(t *testing.T, a Actuator, done func([]Pod) bool) {
+	t.Helper()
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
+	for !done(a.Pods()) {
+		select {
+		case <-a.Changed():
+		case <-limit.C:
+			require.FailNow(t, "the pods are not as they should", "%+v", a.Pods())
+		}
+	}
+}

@@ -130,26 +130,3 @@ func TestCommandsThatFail(t *testing.T) {
 	s.Kill() // it has ended: nothing is sent
 	s.Stop()
 }
-
-func count(list []Pod, phase autoscale.Phase) (n int) {
-	for _, x := range list {
-		if x.Phase == phase {
-			n++
-		}
-	}
-	return n
-}
-
-// until waits for the pods to be as they should.
-func until(t *testing.T, a Actuator, done func([]Pod) bool) {
-	t.Helper()
-	limit := time.NewTimer(time.Minute)
-	defer limit.Stop()
-	for !done(a.Pods()) {
-		select {
-		case <-a.Changed():
-		case <-limit.C:
-			require.FailNow(t, "the pods are not as they should", "%+v", a.Pods())
-		}
-	}
-}
