@@ -12,7 +12,6 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
-	"taillab/policies/quota"
 	"taillab/realrun/wire"
 	"taillab/reports"
 	"taillab/scenarios"
@@ -221,13 +220,7 @@ func (f *front) quota() *flow.Quota {
 	if f.limit == nil {
 		f.limit = chance.NewDice(f.d.run.Seed, fmt.Sprintf("quota/%d", f.index))
 	}
-	if old, ok := f.limiter.(quota.Counted); ok {
-		old.Counts(func(name string, n uint64) {
-			if name == withoutStore {
-				f.alone += n
-			}
-		})
-	}
+	f.alone = f.withoutStore()
 	f.limiter = c.Limiter.Make()
 	return c.Setup.Quota.Stage(f.limiter, f.limit)
 }

@@ -164,15 +164,21 @@ func (d *drive) withoutStore() uint64 {
 	var n uint64
 	for _, f := range d.fronts {
 		f.mu.Lock()
-		n += f.alone
-		if c, ok := f.limiter.(quota.Counted); ok {
-			c.Counts(func(name string, k uint64) {
-				if name == withoutStore {
-					n += k
-				}
-			})
-		}
+		n += f.withoutStore()
 		f.mu.Unlock()
+	}
+	return n
+}
+
+// withoutStore counts those of one front end, of all its generations; its lock is held.
+func (f *front) withoutStore() uint64 {
+	n := f.alone
+	if c, ok := f.limiter.(quota.Counted); ok {
+		c.Counts(func(name string, k uint64) {
+			if name == withoutStore {
+				n += k
+			}
+		})
 	}
 	return n
 }

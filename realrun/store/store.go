@@ -56,7 +56,7 @@ func (s *Shards) Len() int { return len(s.clients) }
 
 // Key is the name of a group's key; the braces keep all of a group in one slot of a
 // cluster.
-func (s *Shards) Key(group string) string { return s.prefix + "{" + group + "}" }
+func (s *Shards) Key(group string) string { return s.prefix + quota.Key(group) }
 
 // Ask carries one ask to a shard and returns its answer. An error means that nothing
 // is known: the ask may have been booked.
