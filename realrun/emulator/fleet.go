@@ -76,7 +76,7 @@ func Start(ctx context.Context, c Config) (*Fleet, error) {
 			return nil, errors.Join(fmt.Errorf("replica %d: %w", i, err), f.Close())
 		}
 	}
-	f.stop = context.AfterFunc(ctx, func() { _ = f.Close() }) // whoever calls Close hears of it
+	f.stop = context.AfterFunc(ctx, f.end) // whoever calls Close hears of what went wrong
 	return f, nil
 }
 
@@ -209,10 +209,17 @@ const grace = time.Second
 // Close ends the fleet: what is under way may end within a second, the rest is
 // reset. No goroutine is left. It returns what went wrong while it ran.
 func (f *Fleet) Close() error {
+	if f.stop != nil {
+		f.stop()
+	}
+	f.end()
+	return f.ended
+}
+
+// end is Close without the word to the context, which may have ended already while
+// Start still runs.
+func (f *Fleet) end() {
 	f.once.Do(func() {
-		if f.stop != nil {
-			f.stop()
-		}
 		var wg sync.WaitGroup
 		for _, r := range f.replicas {
 			wg.Go(func() { r.drain(grace) })
@@ -228,7 +235,6 @@ func (f *Fleet) Close() error {
 		defer f.mu.Unlock()
 		f.ended = errors.Join(f.fails...)
 	})
-	return f.ended
 }
 
 // failed keeps an error for Close.
