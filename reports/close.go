@@ -52,7 +52,9 @@ func (c *Collector) Close(e End) {
 	if c.closed {
 		panic("reports: a collector was closed twice")
 	}
+	c.flush()
 	c.closed, c.end = true, e
+	c.latency = c.whole()
 	c.result = runResult{
 		part:    c.part(),
 		latency: c.latency.Pack(), failure: c.failure.Pack(),

@@ -79,13 +79,15 @@ type Record struct {
 }
 
 // Collector reduces the records of one run (cell, seed) to statistics in bounded
-// memory. Add is the hot path: no allocation but for first uses of a histogram
-// page. Not safe for concurrent use.
+// memory. Add and Served are the hot path: no allocation but for first uses of a
+// histogram page. Not safe for concurrent use.
 type Collector struct {
 	setup      Setup
-	unfinished int // outcome code, −1 if there is none
+	unfinished int  // outcome code, −1 if there is none
+	rows       rows // that wait to be counted
+	room       [batch]int64
 
-	latency      *Hist
+	latency      *Hist // nil with Setup.Sections, see whole
 	ttft, tpot   *Hist
 	failure      *GroupHist // time to failure, apart from the latencies
 	outcomes     []int64
@@ -111,7 +113,7 @@ type Collector struct {
 type groupKind struct {
 	by      string
 	names   []string
-	slot    func(*Record) uint16
+	slots   func(*rows) *[batch]uint16
 	members []groupSlot
 }
 
@@ -145,7 +147,7 @@ func NewCollector(s Setup) *Collector {
 		s.Outcomes = []string{"ok"}
 	}
 	c := &Collector{
-		setup: s, unfinished: -1,
+		setup: s, unfinished: -1, rows: rows{plain: true},
 		latency: NewHist(s.Bits), failure: NewGroupHist(s.Bits),
 		outcomes: make([]int64, len(s.Outcomes)), tail: make([]tailBin, cellsOf(tailBits)),
 		hash: newRecordHash(), pace: newPace(),
@@ -159,9 +161,9 @@ func NewCollector(s Setup) *Collector {
 	if s.Streaming {
 		c.ttft, c.tpot = NewHist(s.Bits), NewHist(s.Bits)
 	}
-	c.addKind("class", s.Classes, func(r *Record) uint16 { return r.Class })
-	c.addKind("service", s.Services, func(r *Record) uint16 { return r.Service })
-	c.addKind("tenant", s.Tenants, func(r *Record) uint16 { return r.Tenant })
+	c.addKind("class", s.Classes, func(w *rows) *[batch]uint16 { return &w.class })
+	c.addKind("service", s.Services, func(w *rows) *[batch]uint16 { return &w.service })
+	c.addKind("tenant", s.Tenants, func(w *rows) *[batch]uint16 { return &w.tenant })
 	if len(s.Services) > 1 {
 		for range s.Services {
 			c.service = append(c.service, NewGroupHist(s.Bits))
@@ -171,18 +173,21 @@ func NewCollector(s Setup) *Collector {
 	return c
 }
 
+// unlimited is longer than any request takes.
+const unlimited = time.Duration(1<<63 - 1)
+
 func noLimit(d time.Duration) time.Duration {
 	if d <= 0 {
-		return 1<<63 - 1
+		return unlimited
 	}
 	return d
 }
 
-func (c *Collector) addKind(by string, names []string, slot func(*Record) uint16) {
+func (c *Collector) addKind(by string, names []string, slots func(*rows) *[batch]uint16) {
 	if len(names) < 2 {
 		return
 	}
-	k := groupKind{by: by, names: names, slot: slot, members: make([]groupSlot, len(names))}
+	k := groupKind{by: by, names: names, slots: slots, members: make([]groupSlot, len(names))}
 	for i := range k.members {
 		k.members[i].hist = NewGroupHist(GroupBits)
 	}
@@ -204,6 +209,7 @@ func (c *Collector) cutSlices() {
 		if !s.Sections {
 			continue
 		}
+		c.latency = nil
 		c.slices[i].hist = NewGroupHist(s.Bits)
 		c.slices[i].outcomes = make([]int64, len(s.Outcomes))
 		if s.Streaming {
@@ -212,113 +218,23 @@ func (c *Collector) cutSlices() {
 	}
 }
 
-// Add books one record. Its latency must not be negative; slots and outcome must
-// lie within the Setup: anything else is a broken invariant of the host.
-func (c *Collector) Add(r *Record) {
-	c.hash.add(r)
-	c.outcomes[r.Outcome]++
-	ended := int(r.Outcome) != c.unfinished
-	c.pace.add(r.Arrived, r.Arrived+r.Latency, ended)
-	ok := r.Outcome == 0
-	good := ok && r.Latency <= c.limits[0] && r.TTFT <= c.limits[1] && r.TPOT <= c.limits[2]
-	if good {
-		c.good++
-	}
-	if ok {
-		c.complete(r)
-	} else if ended {
-		c.failure.Record(int64(r.Latency))
-	}
-	for i := range c.groups {
-		g := &c.groups[i]
-		g.members[g.slot(r)].add(r, ok, good)
-	}
-	if c.slices != nil {
-		c.addSlice(r, ok, good)
-	}
-}
-
-// complete books what only answered requests have.
-func (c *Collector) complete(r *Record) {
-	c.latency.Record(int64(r.Latency))
-	if c.ttft != nil {
-		if r.TTFT >= 0 {
-			c.ttft.Record(int64(r.TTFT))
-		}
-		if r.TPOT >= 0 {
-			c.tpot.Record(int64(r.TPOT))
-		}
-	}
-	if c.service != nil {
-		c.service[r.Service].Record(int64(r.Latency))
-	}
-	if r.Steps.Sum() != r.Latency {
-		if c.brokenSteps == 0 {
-			c.brokenSample = *r
-		}
-		c.brokenSteps++
-	}
-	c.tail[indexOf(min(int64(r.Latency), HistMax), tailBits)].add(&r.Steps)
-	c.slow.offer(r)
-}
-
-func (g *groupSlot) add(r *Record, ok, good bool) {
-	g.n++
-	if ok {
-		g.hist.Record(int64(r.Latency))
-	}
-	if good {
-		g.good++
-	}
-}
-
-func (c *Collector) addSlice(r *Record, ok, good bool) {
-	s := &c.slices[c.sliceOf(r)]
-	s.n++
-	if s.first < 0 || r.Arrived < s.first {
-		s.first = r.Arrived
-	}
-	if ok {
-		s.done++
-		s.sum += float64(r.Latency)
-		s.work += int64(r.Steps.Service)
-	}
-	if good {
-		s.good++
-	}
-	if s.hist == nil {
-		return
-	}
-	s.outcomes[r.Outcome]++
-	if !ok {
-		return
-	}
-	s.hist.Record(int64(r.Latency))
-	if s.ttft != nil && r.TTFT >= 0 {
-		s.ttft.Record(int64(r.TTFT))
-	}
-	if s.tpot != nil && r.TPOT >= 0 {
-		s.tpot.Record(int64(r.TPOT))
-	}
-}
-
 // sliceOf is the slice of a record by number or by arrival, clamped to 0…19.
-func (c *Collector) sliceOf(r *Record) int {
+func (c *Collector) sliceOf(request uint64, arrived time.Duration) int {
 	if c.perSlice > 0 {
-		k := r.Request - c.setup.First
+		k := request - c.setup.First
 		if k >= uint64(c.setup.Requests) {
 			return runSlices - 1
 		}
 		i, _ := bits.Mul64(k, c.perSlice)
 		return min(int(i), runSlices-1) // exact up to 10^10 requests
 	}
-	x := float64(r.Arrived-c.setup.Start) / float64(max(c.setup.Window, 1)) * runSlices
+	x := float64(arrived-c.setup.Start) / float64(max(c.setup.Window, 1)) * runSlices
 	return int(min(max(x, 0), runSlices-1))
 }
 
 // Requests returns the number of records so far.
 func (c *Collector) Requests() int64 {
-	n := int64(0)
+	n := int64(c.rows.n)
 	for _, k := range c.outcomes {
 		n += k
 	}
@@ -326,12 +242,30 @@ func (c *Collector) Requests() int64 {
 }
 
 // Live is the running latency histogram, for hosts that need a quantile during
-// the run (the drain cap is 10 × P99 so far). Nil after Close. Read only.
-func (c *Collector) Live() *Hist { return c.latency }
+// the run (the drain cap is 10 × P99 so far). Nil after Close. Read only, until the
+// next record.
+func (c *Collector) Live() *Hist {
+	c.flush()
+	return c.whole()
+}
+
+// whole is the latency histogram of the run. Where every slice keeps one it is their
+// sum, and nothing is recorded twice.
+func (c *Collector) whole() *Hist {
+	if c.latency != nil || c.slices == nil {
+		return c.latency
+	}
+	h := NewHist(c.setup.Bits)
+	for i := range c.slices {
+		h.mergeGroup(c.slices[i].hist)
+	}
+	return h
+}
 
 // Err reports a broken invariant of the records: steps that do not sum to the
 // latency. It is an error of the host, never of the user.
 func (c *Collector) Err() error {
+	c.flush()
 	if c.brokenSteps == 0 {
 		return nil
 	}

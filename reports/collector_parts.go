@@ -12,16 +12,18 @@ import (
 )
 
 // tailBin holds the exact step sums of the requests of one latency bin.
-type tailBin struct{ n, held, quota, network, queue, batch, service int64 }
+type tailBin struct{ n, queue, service, held, quota, network, batch int64 }
 
 func (b *tailBin) add(s *Steps) {
 	b.n++
-	b.held += int64(s.Held)
-	b.quota += int64(s.Quota)
-	b.network += int64(s.Network)
 	b.queue += int64(s.Queue)
-	b.batch += int64(s.Batch)
 	b.service += int64(s.Service)
+	if s.Held|s.Quota|s.Network|s.Batch != 0 {
+		b.held += int64(s.Held)
+		b.quota += int64(s.Quota)
+		b.network += int64(s.Network)
+		b.batch += int64(s.Batch)
+	}
 }
 
 func (b *tailBin) merge(o *tailBin) {
@@ -81,8 +83,9 @@ const slowKept = 10
 // slowHeap keeps the 10 slowest completed requests; its root is the fastest of
 // them. Ties keep the lower request number, so the set has one definition.
 type slowHeap struct {
-	n int
-	r [slowKept]Record
+	n     int
+	r     [slowKept]Record
+	least int64 // latency that a further one needs
 }
 
 // slower orders by latency, then by number.
@@ -90,21 +93,21 @@ func slower(a, b *Record) bool {
 	return a.Latency > b.Latency || a.Latency == b.Latency && a.Request < b.Request
 }
 
-func (h *slowHeap) offer(r *Record) {
-	if h.n < slowKept {
-		h.r[h.n] = *r
-		h.n++
-		if h.n == slowKept {
-			for i := slowKept/2 - 1; i >= 0; i-- {
-				h.sink(i)
-			}
+func (h *slowHeap) offer(r Record) {
+	switch {
+	case h.n < slowKept:
+		h.r[h.n] = r
+		if h.n++; h.n < slowKept {
+			return
 		}
-		return
-	}
-	if slower(r, &h.r[0]) {
-		h.r[0] = *r
+		for i := slowKept/2 - 1; i >= 0; i-- {
+			h.sink(i)
+		}
+	case slower(&r, &h.r[0]):
+		h.r[0] = r
 		h.sink(0)
 	}
+	h.least = int64(h.r[0].Latency)
 }
 
 func (h *slowHeap) sink(i int) {
@@ -155,12 +158,20 @@ func hashRound(acc, word uint64) uint64 {
 	return bits.RotateLeft64(acc+word*prime2, 31) * prime1
 }
 
-// add feeds one record. Request numbers stay below 2^48 and latencies below 2^56
-// ns (2 years), so the two words hold the four fields apart.
-func (h *recordHash) add(r *Record) {
-	h.a = hashRound(h.a, r.Request^uint64(r.Service)<<48)
-	h.b = hashRound(h.b, uint64(r.Latency)^uint64(r.Outcome)<<56)
-	h.n++
+// add feeds rows. Request numbers stay below 2^48 and latencies below 2^56 ns (2
+// years), so the two words hold the four fields apart.
+func (h *recordHash) add(w *rows) {
+	a, b := h.a, h.b
+	for i := range w.n {
+		var outcome uint64
+		if !w.plain {
+			outcome = uint64(w.outcome[i])
+		}
+		a = hashRound(a, w.request[i]^uint64(w.service[i])<<48)
+		b = hashRound(b, uint64(w.latency[i])^outcome<<56)
+	}
+	h.a, h.b = a, b
+	h.n += uint64(w.n)
 }
 
 func (h *recordHash) sum() uint64 {
@@ -215,13 +226,40 @@ type pace struct {
 
 func newPace() pace { return pace{shift: 16, last: -1, first: math.MaxInt64} } // cells of 66 µs to begin with
 
-func (p *pace) add(at, end time.Duration, ended bool) {
-	p.last = max(p.last, at)
-	p.first = min(p.first, at)
-	p.arrived[p.cell(at)]++
-	if ended {
-		p.ended[p.cell(end)]++
+// add counts rows; those of the unfinished outcome have no end.
+func (p *pace) add(w *rows, unfinished int) {
+	first, last, latest := p.first, p.last, time.Duration(0)
+	for i := range w.n {
+		at := w.arrived[i]
+		first, last, latest = min(first, at), max(last, at), max(latest, at+time.Duration(w.latency[i]))
 	}
+	p.first, p.last = first, last
+	p.cell(max(latest, last)) // makes room
+	shift := p.shift & 63
+	var arrived, ended run
+	for i := range w.n {
+		at := w.arrived[i]
+		arrived.add(&p.arrived, uint64(max(at, 0))>>shift)
+		if w.plain || int(w.outcome[i]) != unfinished {
+			ended.add(&p.ended, uint64(max(at+time.Duration(w.latency[i]), 0))>>shift)
+		}
+	}
+	p.arrived[arrived.cell] += arrived.n
+	p.ended[ended.cell] += ended.n
+}
+
+// run counts what follows each other in one cell.
+type run struct {
+	cell uint64
+	n    int64
+}
+
+func (r *run) add(cells *[paceCells]int64, cell uint64) {
+	if cell != r.cell {
+		cells[r.cell] += r.n
+		r.cell, r.n = cell, 0
+	}
+	r.n++
 }
 
 func (p *pace) cell(t time.Duration) int {

@@ -83,7 +83,7 @@ func TestSlowestAreKept(t *testing.T) {
 		}
 		var h slowHeap
 		for _, i := range rapid.Permutation(indices(len(all))).Draw(t, "order") {
-			h.offer(&all[i])
+			h.offer(all[i])
 		}
 		slices.SortStableFunc(all, func(a, b Record) int { return int(b.Latency - a.Latency) })
 		want := all[:min(len(all), 10)]
@@ -190,12 +190,12 @@ func TestSlicesByNumberAndByTime(t *testing.T) {
 		first := rapid.Uint64Range(0, 1<<40).Draw(t, "first")
 		c := NewCollector(Setup{Requests: n, First: first})
 		k := rapid.Int64Range(0, n-1).Draw(t, "k")
-		require.Equal(t, int(k*20/n), c.sliceOf(&Record{Request: first + uint64(k)}))
-		require.Equal(t, 19, c.sliceOf(&Record{Request: first + uint64(n)}))
+		require.Equal(t, int(k*20/n), c.sliceOf(first+uint64(k), 0))
+		require.Equal(t, 19, c.sliceOf(first+uint64(n), 0))
 	})
 	c := NewCollector(Setup{Start: time.Second, Window: 10 * time.Second})
 	for at, want := range map[time.Duration]int{time.Second: 0, 1500 * ms: 1, 10999 * ms: 19, 11 * time.Second: 19, 0: 0} {
-		require.Equal(t, want, c.sliceOf(&Record{Arrived: at}), at.String())
+		require.Equal(t, want, c.sliceOf(0, at), at.String())
 	}
 }
 
@@ -204,7 +204,9 @@ func TestPaceFoldsWithoutLosingCounts(t *testing.T) {
 	p := newPace()
 	for i := range 10_000 {
 		at := time.Duration(i) * ms
-		p.add(at, at+5*ms, true)
+		w := rows{n: 1, plain: true}
+		w.arrived[0], w.latency[0] = at, int64(5*ms)
+		p.add(&w, -1)
 	}
 	arrivals, ends := p.secondHalf()
 	require.InDelta(t, 5000, arrivals, 60)

@@ -89,6 +89,27 @@ func (h *Hist) Record(v int64) {
 	}
 }
 
+// recordAll is Record for all values.
+func (h *Hist) recordAll(values []int64) {
+	h.noteAll(values)
+	counts, mask, b := h.counts, h.mask, h.bits&63
+	for _, v := range values {
+		if v > HistMax {
+			v = HistMax
+			h.over++
+		}
+		s := uint(bits.Len64(uint64(v)|mask)) - b - 1
+		counts[int(s<<b)+int(uint64(v)>>(s&63))]++
+	}
+}
+
+// recordKnown records a time unless it is below 0, not applicable.
+func (h *Hist) recordKnown(d time.Duration) {
+	if d >= 0 {
+		h.Record(int64(d))
+	}
+}
+
 // recordOver books a value beyond the last bin: clamped there, exact in the sum.
 func (h *Hist) recordOver(v int64) {
 	h.note(v)
@@ -107,6 +128,22 @@ func (m *moments) note(v int64) {
 	m.sumHi += carry
 	m.max = max(m.max, v)
 	m.min = min(m.min, v)
+}
+
+// noteAll is note for all values.
+func (m *moments) noteAll(values []int64) {
+	lo, hi, least, most := m.sumLo, m.sumHi, m.min, m.max
+	for _, v := range values {
+		var carry uint64
+		lo, carry = bits.Add64(lo, uint64(v), 0)
+		hi += carry
+		least, most = min(least, v), max(most, v)
+	}
+	if least < 0 {
+		panic("reports: a negative duration was recorded: completions precede their arrival")
+	}
+	m.sumLo, m.sumHi, m.min, m.max = lo, hi, least, most
+	m.n += int64(len(values))
 }
 
 func (m *moments) merge(o *moments) {

@@ -1,6 +1,10 @@
 package reports
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+	"time"
+)
 
 const pageCells = 64
 
@@ -23,11 +27,38 @@ func NewGroupHist(precision int) *GroupHist {
 // Record adds one value in ns; it allocates only on the first value of a page.
 func (g *GroupHist) Record(v int64) {
 	g.note(v)
+	g.place(v)
+}
+
+// recordAll is Record for all values.
+func (g *GroupHist) recordAll(values []int64) {
+	g.noteAll(values)
+	pages, mask, b := g.pages, uint64(2)<<g.bits-1, g.bits&63
+	for _, v := range values {
+		s := uint(bits.Len64(uint64(v)|mask)) - b - 1
+		i := s<<b + uint(uint64(v)>>(s&63))
+		if v <= HistMax && pages[i/pageCells] != nil {
+			pages[i/pageCells][i%pageCells]++
+			continue
+		}
+		g.place(v)
+	}
+}
+
+// recordKnown records a time unless it is below 0, not applicable.
+func (g *GroupHist) recordKnown(d time.Duration) {
+	if d >= 0 {
+		g.Record(int64(d))
+	}
+}
+
+// place counts a value in its cell.
+func (g *GroupHist) place(v int64) {
 	if v > HistMax {
 		v = HistMax
 		g.over++
 	}
-	i := indexOf(v, g.bits)
+	i := uint(indexOf(v, g.bits&63))
 	p := g.pages[i/pageCells]
 	if p == nil {
 		p = new([pageCells]uint32)
@@ -133,6 +164,19 @@ func (h *Hist) MergePacked(p Packed) {
 		h.counts[c] += p.counts[i]
 	}
 	h.merge(&p.moments)
+}
+
+// mergeGroup adds all values of g; both must have the same precision.
+func (h *Hist) mergeGroup(g *GroupHist) {
+	for k, page := range g.pages {
+		if page == nil {
+			continue
+		}
+		for i, c := range page {
+			h.counts[k*pageCells+i] += int64(c)
+		}
+	}
+	h.merge(&g.moments)
 }
 
 // Hist returns the histogram p was packed from.

@@ -89,11 +89,11 @@ func (l *lab) deliver(i uint32) {
 	if l.faulty && l.refused(s, r, i) {
 		return
 	}
-	q := &l.reqs[a.req]
+	q, w := &l.reqs[a.req], &l.needs[a.req]
 	a.inside = true
 	it := &l.item
-	it.ID, it.Demand, it.Input, it.Output, it.Deadline = i, q.demand, q.input, q.output, q.deadline
-	it.Class, it.Priority, it.Factor = q.class, q.priority, l.factor(s, r, a.req)
+	it.ID, it.Demand, it.Input, it.Output, it.Deadline = i, w.demand, w.input, w.output, w.deadline
+	it.Class, it.Priority, it.Factor = q.class, w.priority, l.factor(s, r, a.req)
 	if s.elastic != nil {
 		s.elastic.books.Accepted(r)
 	}
@@ -160,7 +160,7 @@ func (l *lab) factor(s *service, r, i uint32) float64 {
 
 // work is what request i asks of replica r at speed 1.
 func (l *lab) work(s *service, r, i uint32) time.Duration {
-	return time.Duration(float64(l.reqs[i].demand) * l.factor(s, r, i))
+	return time.Duration(float64(l.needs[i].demand) * l.factor(s, r, i))
 }
 
 // fail answers an attempt without serving it.
@@ -315,7 +315,7 @@ func (l *lab) respond(i uint32) {
 	k, e := int(q.front), &l.end
 	e.Slot, e.N, e.Outcome, e.ServerTime, e.Output = q.slot, a.n, a.outcome, 0, 0
 	if a.outcome == policies.OK {
-		e.ServerTime, e.Output = a.finished-a.reached, q.output
+		e.ServerTime, e.Output = a.finished-a.reached, l.needs[a.req].output
 	}
 	l.fronts[k].fe.Ended(l.now(), e, &l.out)
 	l.act(k)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"taillab/policies"
@@ -157,10 +158,8 @@ func (l *lab) arrive(r *workloads.Request) {
 	q := &l.reqs[i]
 	// Field by field: a literal is built aside and copied in wider pieces than it was
 	// written in, which stalls the loads.
-	q.id, q.at, q.demand, q.deadline = r.ID, r.At, r.Demand, r.Deadline
-	q.input, q.output, q.front, q.first = r.Input, r.Output, r.FrontEnd, 0
-	q.gen, q.slot = 0, 0
-	q.service, q.tenant, q.class, q.priority = uint16(r.Service), l.load.tenants[r.Tenant], r.Class, r.Priority
+	q.id, q.at, q.front, q.first, q.gen, q.slot = r.ID, r.At, r.FrontEnd, 0, 0, 0
+	q.service, q.tenant, q.class = uint16(r.Service), l.load.tenants[r.Tenant], r.Class
 	if q.flags = isOpen; measured {
 		q.flags |= isMeasured
 	}
@@ -190,6 +189,7 @@ func (l *lab) arrive(r *workloads.Request) {
 		l.closeWindow()
 	}
 	if s.shared {
+		l.need(i, r)
 		q.front = uint32(l.shared)
 		l.views = put(l.views, i, l.view)
 		d, lost, _ := s.request.send()
@@ -205,6 +205,7 @@ func (l *lab) arrive(r *workloads.Request) {
 		l.enterDirect(i, r)
 		return
 	}
+	l.need(i, r)
 	if l.ops != nil {
 		l.meetFirst(i)
 		return
@@ -212,11 +213,15 @@ func (l *lab) arrive(r *workloads.Request) {
 	l.admit(i)
 }
 
-// put stores x at index i of a column that grows as needed.
+// need keeps what a request asks of a replica.
+func (l *lab) need(i uint32, r *workloads.Request) {
+	l.needs = put(l.needs, i, needs{demand: r.Demand, deadline: r.Deadline, input: r.Input, output: r.Output, priority: r.Priority})
+}
+
+// put stores x at index i of a column that grows as needed, and touches no more of it.
 func put[T any](s []T, i uint32, x T) []T {
-	for int(i) >= len(s) {
-		var none T
-		s = append(s, none)
+	if n := int(i) + 1; n > len(s) {
+		s = slices.Grow(s, n-len(s))[:n]
 	}
 	s[i] = x
 	return s
@@ -246,8 +251,8 @@ func (l *lab) admit(i uint32) {
 	q.gen = f.gen
 	q.slot = f.fe.Arrive(l.now(), &l.view, &l.out)
 	f.slots = put(f.slots, q.slot, i)
-	if q.deadline > 0 {
-		l.post(max(q.deadline, l.now()), l.id.deadline, envelope{front: q.front, gen: q.gen, arg: q.id, ref: policies.Ref{ID: i}})
+	if d := l.needs[i].deadline; d > 0 {
+		l.post(max(d, l.now()), l.id.deadline, envelope{front: q.front, gen: q.gen, arg: q.id, ref: policies.Ref{ID: i}})
 	}
 	l.act(int(q.front))
 	if e := l.svcs[l.view.Service].elastic; e != nil {

@@ -109,8 +109,8 @@ func (l *lab) steps(rec *reports.Record, i, k uint32) {
 		return
 	}
 	rec.TTFT = more.first + back - q.at
-	if q.output > 1 {
-		rec.TPOT = (a.finished - more.first) / time.Duration(q.output-1)
+	if out := l.needs[i].output; out > 1 {
+		rec.TPOT = (a.finished - more.first) / time.Duration(out-1)
 	}
 }
 

@@ -78,6 +78,7 @@ func (l *lab) enterDirect(i uint32, r *workloads.Request) {
 	slot, ref, sent := f.fe.Choose(now, &l.view, &l.out)
 	q.gen, q.slot = f.gen, slot
 	if !sent {
+		l.need(i, r)
 		f.slots = put(f.slots, slot, i)
 		l.act(int(q.front))
 		return
@@ -127,13 +128,7 @@ func (l *lab) answered(s *service, i uint32, queue time.Duration) {
 	measured := q.measured()
 	q.flags = 0
 	if measured {
-		rec := &l.record
-		rec.Request, rec.Arrived, rec.Latency, rec.TTFT, rec.TPOT = q.id, q.at, now-q.at, -1, -1
-		st := &rec.Steps
-		st.Held, st.Quota, st.Network, st.Queue, st.Batch, st.Service = 0, 0, 0, queue, 0, now-q.at-queue
-		rec.Replica, rec.Attempt = q.first, 1
-		rec.Service, rec.Tenant, rec.Class, rec.Outcome = q.service, q.tenant, q.class, uint8(policies.OK)
-		l.col.Add(rec)
+		l.col.Served(q.id, q.at, now-q.at, queue, q.first, q.service, q.tenant, q.class)
 		l.win.open--
 		l.check()
 	}

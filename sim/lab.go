@@ -36,6 +36,7 @@ type lab struct {
 
 	room    int // requests that are expected to be open at a time
 	reqs    []request
+	needs   []needs            // by request
 	views   []policies.Request // by request: on the way to a shared front end
 	blocks  [][]uint64         // by request: prefix blocks, where a trace has them
 	extra   []time.Duration    // by request: on the way to a shared front end, where there is one
@@ -83,24 +84,29 @@ type front struct {
 	limiter quota.Limiter // nil without a quota
 }
 
-// request is an open request: what the life of every one needs, one cache line. What
-// few have is in columns of their own: extra, noise, blocks, views.
+// request is an open request: what the life of every one needs, 40 B. What not all have
+// is in columns of their own: needs, extra, noise, blocks, views.
 type request struct {
-	id       uint64
-	at       time.Duration
+	id      uint64
+	at      time.Duration
+	front   uint32
+	gen     uint32
+	slot    uint32 // at its front end; once it is closed, the attempts still under way
+	first   uint32 // newest attempt, +1; of a direct one its replica; of a free one the next free, +1
+	service uint16
+	tenant  uint16 // slot of the report
+	class   uint16
+	flags   uint8
+}
+
+// needs is what a request asks of a replica. One that goes the direct way gives its
+// demand at once and keeps nothing.
+type needs struct {
 	demand   time.Duration
 	deadline time.Duration
 	input    uint32
 	output   uint32
-	front    uint32
-	gen      uint32
-	slot     uint32 // at its front end; once it is closed, the attempts still under way
-	first    uint32 // newest attempt, +1; of a direct one its replica; of a free one the next free, +1
-	service  uint16
-	tenant   uint16 // slot of the report
-	class    uint16
 	priority int8
-	flags    uint8
 }
 
 // Flags of a request.
@@ -167,7 +173,7 @@ func newLab(num int, run *scenarios.Run, rec reports.Recorder, h Host) (*lab, er
 	l.eng = New(Config{Pending: n + wakes + 256, Gap: gap(c.RateRPS), Seed: run.Seed, Heap: h.heap})
 	l.register()
 	l.room = room(n, c.Setup.Measure.Requests)
-	l.reqs, l.atts = make([]request, 0, l.room), make([]attempt, 0, l.room)
+	l.reqs, l.needs, l.atts = make([]request, 0, l.room), make([]needs, 0, l.room), make([]attempt, 0, l.room)
 	for i := range c.Setup.Services {
 		if err := l.addService(i); err != nil {
 			return nil, err
