@@ -93,7 +93,7 @@ func (l *lab) deliver(i uint32) {
 	a.inside = true
 	it := &l.item
 	it.ID, it.Demand, it.Input, it.Output, it.Deadline = i, w.demand, w.input, w.output, w.deadline
-	it.Class, it.Priority, it.Factor = q.class, w.priority, l.factor(s, r, a.req)
+	it.Class, it.Priority, it.Factor = q.class, q.priority, l.factor(s, r, a.req)
 	if s.elastic != nil {
 		s.elastic.books.Accepted(r)
 	}

@@ -159,7 +159,7 @@ func (l *lab) arrive(r *workloads.Request) {
 	// Field by field: a literal is built aside and copied in wider pieces than it was
 	// written in, which stalls the loads.
 	q.id, q.at, q.front, q.first, q.gen, q.slot = r.ID, r.At, r.FrontEnd, 0, 0, 0
-	q.service, q.tenant, q.class = uint16(r.Service), l.load.tenants[r.Tenant], r.Class
+	q.service, q.tenant, q.class, q.priority = uint16(r.Service), l.load.tenants[r.Tenant], r.Class, r.Priority
 	if q.flags = isOpen; measured {
 		q.flags |= isMeasured
 	}
@@ -215,7 +215,7 @@ func (l *lab) arrive(r *workloads.Request) {
 
 // need keeps what a request asks of a replica.
 func (l *lab) need(i uint32, r *workloads.Request) {
-	l.needs = put(l.needs, i, needs{demand: r.Demand, deadline: r.Deadline, input: r.Input, output: r.Output, priority: r.Priority})
+	l.needs = put(l.needs, i, needs{demand: r.Demand, deadline: r.Deadline, input: r.Input, output: r.Output})
 }
 
 // put stores x at index i of a column that grows as needed, and touches no more of it.

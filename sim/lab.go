@@ -87,16 +87,17 @@ type front struct {
 // request is an open request: what the life of every one needs, 40 B. What not all have
 // is in columns of their own: needs, extra, noise, blocks, views.
 type request struct {
-	id      uint64
-	at      time.Duration
-	front   uint32
-	gen     uint32
-	slot    uint32 // at its front end; once it is closed, the attempts still under way
-	first   uint32 // newest attempt, +1; of a direct one its replica; of a free one the next free, +1
-	service uint16
-	tenant  uint16 // slot of the report
-	class   uint16
-	flags   uint8
+	id       uint64
+	at       time.Duration
+	front    uint32
+	gen      uint32
+	slot     uint32 // at its front end; once it is closed, the attempts still under way
+	first    uint32 // newest attempt, +1; of a direct one its replica; of a free one the next free, +1
+	service  uint16
+	tenant   uint16 // slot of the report
+	class    uint16
+	flags    uint8
+	priority int8
 }
 
 // needs is what a request asks of a replica. One that goes the direct way gives its
@@ -106,7 +107,6 @@ type needs struct {
 	deadline time.Duration
 	input    uint32
 	output   uint32
-	priority int8
 }
 
 // Flags of a request.

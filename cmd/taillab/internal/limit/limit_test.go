@@ -52,3 +52,12 @@ func TestReadsWhatTheProgramSays(t *testing.T) {
 	require.InDelta(t, 40, c.ns(), 0)
 	require.InDelta(t, 3, c.over(d), 0)
 }
+
+func TestGates(t *testing.T) {
+	t.Parallel()
+	g := gates{100: 2}
+	require.Equal(t, "met: 2.00", g.say(100, 2))
+	require.Equal(t, "missed: 2.00", g.say(100, 2.01))
+	require.Equal(t, "–", g.say(10, 9))
+	require.False(t, g.missed(10, 9))
+}

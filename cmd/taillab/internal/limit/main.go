@@ -38,6 +38,7 @@ type options struct {
 	rounds   int
 	seed     uint64
 	only     string // the program that a child process runs; "" in the parent
+	busy     bool   // measure whatever the load
 	profile  string // file for its CPU profile
 	policy   string // of the whole path
 	fronts   int    // front ends of the whole path
@@ -69,6 +70,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.StringVar(&o.only, "only", "", "run one program once and print its measurement: kernel or whole")
 	f.StringVar(&o.policy, "policy", "p2c", "with -only whole: the balancer")
 	f.IntVar(&o.fronts, "frontends", 1, "with -only whole: the number of front ends")
+	f.BoolVar(&o.busy, "busy", false, "measure also where the load is above the number of processors")
 	f.StringVar(&o.profile, "profile", "", "with -only: write a CPU profile to this file")
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -83,8 +83,8 @@ func (c *clock) stop(events int64) {
 	c.end, c.events = cpuTime(), events
 }
 
-// again runs one program in a process of its own.
-func (o *options) again(program string, n int) (m measurement, err error) {
+// apart runs one program in a process of its own.
+func (o *options) apart(program string, n int) (m measurement, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return m, err

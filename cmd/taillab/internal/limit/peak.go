@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 )
@@ -19,4 +20,18 @@ func peak() int64 {
 		return int64(kb) * 1024
 	}
 	return 0
+}
+
+// load is the number of processes that ran or wanted to within the last minute, on
+// average; 0 where the system does not tell.
+func load() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	var l float64
+	if _, err := fmt.Sscan(string(text), &l); err != nil {
+		return 0
+	}
+	return l
 }
