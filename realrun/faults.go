@@ -12,7 +12,8 @@ import (
 // noFront marks a fault at a replica.
 const noFront = -1
 
-// victim is one target of a fault: a front end, or a replica of the fault's service.
+// victim is one target of a fault: a front end, or a replica of the fault's service or
+// shard of the store.
 type victim struct{ front, replica int }
 
 // stream returns a stream of the run, the same as the simulator's of that name. fmu
@@ -39,7 +40,10 @@ func (d *drive) addFaults() {
 			continue
 		}
 		targets := f.Replicas
-		if targets == nil {
+		switch {
+		case f.Shards != nil:
+			targets = f.Shards
+		case targets == nil:
 			svc := &d.services[f.Service]
 			n := svc.members()
 			if svc.elastic != nil { // those to come, too
@@ -107,6 +111,8 @@ func (d *drive) carryOut(f *scenarios.Fault, v victim, length time.Duration, beg
 		d.fronts[v.front].crash()
 	case v.front != noFront:
 		d.restartFront(v.front)
+	case f.Shards != nil:
+		d.crashShard(v.replica, begin)
 	default:
 		if do := d.services[f.Service].fault; do != nil {
 			do(v.replica, f, length, begin)

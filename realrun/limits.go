@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,7 @@ type limits struct {
 	counters []store.Counter
 	timeout  time.Duration
 
-	asks     []atomic.Int64 // by shard
+	asks     []atomic.Int64 // that were answered, by shard
 	lost     atomic.Int64   // asks without an answer
 	mu       sync.Mutex
 	meter    *reports.QuotaMeter
@@ -60,7 +61,7 @@ func (s *session) quotas(ctx context.Context) error {
 			q.timeout = askLimit
 		}
 		if kept, ok := x.Make().(quota.Stored); ok {
-			if shared == nil {
+			if shared == nil || crashes(d.run.Cell.Setup.Faults) { // then each arm has servers of its own
 				var err error
 				if shared, err = s.openStore(ctx, c, q.timeout); err != nil {
 					return err
@@ -74,6 +75,25 @@ func (s *session) quotas(ctx context.Context) error {
 		d.limits = q
 	}
 	return nil
+}
+
+// crashes tells whether some fault ends a shard.
+func crashes(faults []scenarios.Fault) bool {
+	return slices.ContainsFunc(faults, func(f scenarios.Fault) bool { return len(f.Shards) > 0 })
+}
+
+// crashShard ends a shard's server or starts it again.
+func (d *drive) crashShard(shard int, begin bool) {
+	if d.limits == nil || d.limits.shards == nil || d.over.Load() { // this limiter asks nobody
+		return
+	}
+	do := d.limits.shards.Kill
+	if !begin {
+		do = d.limits.shards.Start
+	}
+	if err := do(shard); err != nil {
+		d.note(fmt.Sprintf("the fault crash at shard %d failed: %v", shard, err))
+	}
 }
 
 // openStore reaches or starts the servers. They end after the arms.
@@ -115,13 +135,14 @@ func (q *limits) keep(s quota.Stored, shards *store.Shards) error {
 func (d *drive) ask(f *front, t *todo) {
 	q, a, gen, group := d.limits, t.ask, t.gen, t.act.Slot
 	shard := q.home[group]
-	q.asks[shard].Add(1)
 	d.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(d.ctx, q.timeout)
 		defer cancel()
 		g, err := q.shards.Ask(ctx, shard, &q.counters[group], a)
 		if err != nil {
 			q.lost.Add(1)
+		} else {
+			q.asks[shard].Add(1)
 		}
 		if !a.Kind.Answered() {
 			return

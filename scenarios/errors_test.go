@@ -197,6 +197,8 @@ func errorCases() []errorCase {
 		{name: "elastic-scale", text: with("fleet: {replicas: {start: 9, min: 5, max: 4}, gpu: h100-8b}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
 		{name: "elastic-keys", text: with("fleet: {replicas: {start: 4, most: 8}, gpu: h100-8b, lifecycle: {bind: -1s, model: {bytes: 14, read: 1GB, network: 0B/s}}, reclaim: {notice: -1s, batch: 0, law: pareto, factor: 2}}",
 			"hold: {timeout: 0s, capacity: -1}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},
+		{name: "faults-shards", text: with("policies: {balance: random, quota: central}", "quota: {group_limit: {rate: 10/s}, store: {shards: 2}}", "faults: [{at: 1s, target: {shard: 2}, kind: crash}, {at: 1s, target: {shard: 0}, kind: freeze}, {at: 1s, target: {shard: all, replica: 1}, kind: crash}, {at: 1s, target: {shard: [0, 1], service: main}, kind: crash}]")},
+		{name: "faults-no-shards", text: with("faults: [{at: 1s, target: {shard: 0}, kind: crash}]")},
 		{name: "elastic-faults", text: with("fleet: {replicas: {start: 4, max: 8}, gpu: h100-8b}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}",
 			"faults: [{at: 1s, target: {replica: 1}, kind: crash}, {at: 1s, target: {replica: 16}, kind: slow, factor: 2}]")},
 		{name: "elastic-zero", text: with("fleet: {replicas: {start: 1, min: 0, max: 8}, gpu: h100-8b}", "policies: {autoscale: [hpa, kpa, fixed, backlog]}", "-sweep", "workload: {arrivals: {poisson: {rate: 1/s}}}")},

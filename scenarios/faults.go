@@ -19,25 +19,25 @@ func laterFaults() []string {
 }
 
 // faults decodes the list faults.
-func (d *decoder) faults(n *node, services []serviceDraft, frontends int) []Fault {
+func (d *decoder) faults(n *node, at hittable) []Fault {
 	var out []Fault
 	for i, item := range d.list(n, "faults", "{at, for, target, kind}") {
 		b := d.block(item, index("faults", i), "faults")
 		if b.n != nil {
-			out = append(out, d.fault(b, services, frontends))
+			out = append(out, d.fault(b, at))
 		}
 	}
 	return out
 }
 
-func (d *decoder) fault(b block, services []serviceDraft, frontends int) Fault {
+func (d *decoder) fault(b block, at hittable) Fault {
 	f := Fault{Share: 1, Code: 503}
 	d.faultKind(b, &f)
 	d.faultTimes(b, &f)
 	if t := b.get("target"); t == nil {
 		d.ps.at(b.n, b.at("target"), "such as {replica: 3}, {replica: all} or {frontend: 0}", "%s is missing: whom the fault hits", b.at("target"))
 	} else {
-		d.target(t, b.at("target"), &f, services, frontends)
+		d.target(t, b.at("target"), &f, at)
 	}
 	d.faultNumbers(b, &f)
 	d.operations(b, &f)
@@ -90,98 +90,6 @@ func (d *decoder) faultTimes(b block, f *Fault) {
 	if f.ForHi > 0 && f.ForLo > f.ForHi {
 		d.ps.at(n, b.at("for"), "swap them", "%s begins above its end", b.at("for"))
 	}
-}
-
-func (d *decoder) target(n *node, path string, f *Fault, services []serviceDraft, frontends int) {
-	b := d.open(n, path, "replica", "frontend", "service", "link", "shard", "group")
-	if b.n == nil {
-		return
-	}
-	for _, key := range []string{"link", "shard", "group"} {
-		if at := b.get(key); at != nil {
-			d.ps.at(at.key, b.at(key), "name a replica or a frontend", "%s is not available in this version", b.at(key))
-		}
-	}
-	name := ""
-	if at := b.text("service", &name); at != nil {
-		if i := serviceIndex(services, name); i >= 0 {
-			f.Service = i
-		} else {
-			d.ps.at(at, b.at("service"), Suggest(name, serviceNames(services), ""), "no service called %q", name)
-		}
-	} else if len(services) > 1 && b.get("replica") != nil {
-		d.ps.at(n, b.at("service"), "one of: "+strings.Join(serviceNames(services), " "), "%s is missing: there are several services", b.at("service"))
-	}
-	replica, frontend := b.get("replica"), b.get("frontend")
-	switch {
-	case replica != nil && frontend != nil:
-		d.ps.at(frontend.key, b.at("frontend"), "write two faults", "%s stands beside replica", b.at("frontend"))
-	case frontend != nil:
-		if f.Kind != "" && !slices.Contains(frontFaults(), f.Kind) {
-			d.ps.at(frontend, b.at("frontend"), "use kind: crash, or a replica", "a front end cannot %s", f.Kind)
-		}
-		if f.Fronts = d.targets(frontend, b.at("frontend"), "front end", frontends); f.Fronts == nil {
-			f.Fronts = allOf(frontends)
-		}
-	case replica != nil && slices.Contains(frontFaults(), f.Kind) && f.Kind != FaultCrash:
-		d.ps.at(replica, b.at("replica"), "such as target: {frontend: all}", "%s happens to front ends", f.Kind)
-	case replica != nil:
-		if f.Service < len(services) && services[f.Service].Elastic != nil && f.Kind == FaultCrash {
-			d.ps.at(n, path, "use fleet.reclaim, which takes replicas away", "%s: the fleet changes its size, so a replica that crashed would have no number to come back to", path)
-		} else if f.Service < len(services) {
-			f.Replicas = d.targets(replica, b.at("replica"), "replica", services[f.Service].Slots())
-		}
-	case b.get("link") == nil && b.get("shard") == nil && b.get("group") == nil:
-		d.ps.at(n, path, "such as {replica: 3}, {replica: all} or {frontend: 0}", "%s names neither a replica nor a frontend", path)
-	}
-}
-
-func allOf(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
-
-func serviceNames(list []serviceDraft) []string {
-	var out []string
-	for _, s := range list {
-		out = append(out, s.Name)
-	}
-	return out
-}
-
-// targets reads an id, a list of ids, or all (nil).
-func (d *decoder) targets(n *node, path, what string, count int) []int {
-	if n.kind == scalarNode && n.text == "all" {
-		return nil
-	}
-	items, at := []*node{n}, func(int) string { return path }
-	if n.kind == seqNode {
-		items, at = n.items, func(i int) string { return index(path, i) }
-		if len(items) == 0 {
-			d.ps.at(n, path, "name at least one, or all", "%s is empty", path)
-		}
-	}
-	out := []int{}
-	for i, item := range items {
-		if !d.isScalar(item, at(i), "a number, a list of numbers, or all") {
-			continue
-		}
-		v, wrong := readInt(item.text)
-		switch {
-		case wrong != nil:
-			d.refuse(item, at(i), &bad{"it must be a number, a list of numbers, or all", ""})
-		case v < 0 || v >= int64(count):
-			d.ps.at(item, at(i), "", "there is no %s %d: they are numbered 0…%d", what, v, count-1)
-		case slices.Contains(out, int(v)):
-			d.ps.at(item, at(i), "keep one of them", "%s %d is named twice", what, v)
-		default:
-			out = append(out, int(v))
-		}
-	}
-	return out
 }
 
 // faultNumbers decodes what each kind takes and refuses what it does not.

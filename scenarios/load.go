@@ -180,7 +180,7 @@ func (l *loader) point(top block) draft {
 		sound = sound && l.list.broken() == before
 	}
 	l.labelsOnce(d.services)
-	faults := l.faults(top.get("faults"), d.services, d.spec.Frontends.Count)
+	faults := l.faults(top.get("faults"), hittable{d.services, d.spec.Frontends.Count, q.shards()})
 	d.measure = l.measure(top.get("measure"))
 	d.setup = &Setup{FrontEnds: d.spec.Frontends, Faults: faults, spec: d.spec}
 	for i, s := range d.services {

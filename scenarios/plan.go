@@ -165,8 +165,9 @@ type Fault struct {
 	ForHi    time.Duration // 0 = to the end
 	Kind     string
 	Service  int
-	Replicas []int // targets; nil = all when FrontEnds is nil too
-	Fronts   []int // front ends, for kind crash; nil = replicas are meant
+	Replicas []int // targets; nil = all when Fronts and Shards are nil too
+	Fronts   []int // front ends, for kind crash; nil = replicas are meant, or Shards
+	Shards   []int // of the quota's store, for kind crash; nil = replicas are meant, or Fronts
 	Factor   float64
 	Code     int // status of FaultError
 	Share    float64

@@ -115,6 +115,14 @@ func (d *decoder) quotaBlock(root block, limited bool) *quotaDraft {
 	return q
 }
 
+// shards is how many shards the store has; 0 without a quota.
+func (q *quotaDraft) shards() int {
+	if q == nil {
+		return 0
+	}
+	return q.Store.Shards
+}
+
 // lossModes are the names of quota.LossMode.
 func lossModes() []string { return []string{"static", "open", "closed"} }
 

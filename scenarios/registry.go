@@ -227,7 +227,7 @@ func runKeys() []Key {
 		key("faults[].at", "duration", "", "≥ 0", "when it happens; this or every"),
 		key("faults[].every", "duration", "", "> 0", "mean of the exponential gaps, drawn per target"),
 		key("faults[].for", "duration or [lo, hi]", "to the end", "> 0", "how long it lasts"),
-		key("faults[].target", "{replica | frontend: id, list or all, service}", "", "", "whom it hits"),
+		key("faults[].target", "{replica | frontend | shard: id, list or all, service}", "", "", "whom it hits; a shard of the quota's store only crashes: its counters are lost"),
 		key("faults[].kind", "enum", "", strings.Join(faultKinds(), " "), "what happens"),
 		key("faults[].factor", "number", "", "> 1", "slow: how many times as long"),
 		key("faults[].code", "int", "503", "400…599", "error: status of the answer"),

@@ -134,7 +134,7 @@ func shapes() map[string]func(*schemaMaker, Key) schema {
 		"faults[].for":      func(m *schemaMaker, _ Key) schema { return anyOf(m.def("duration"), pairOf(m.def("duration"))) },
 		"faults[].target": func(m *schemaMaker, _ Key) schema {
 			id := anyOf(schema{"type": "integer", "minimum": 0}, listOf(schema{"type": "integer", "minimum": 0}), enum("all"))
-			return record(schema{"replica": id, "frontend": id, "service": m.def("text")})
+			return record(schema{"replica": id, "frontend": id, "shard": id, "service": m.def("text")})
 		},
 		"sweep.load": func(*schemaMaker, Key) schema { return oneOrMore(loads()) },
 		"sweep.NAME": func(m *schemaMaker, _ Key) schema {

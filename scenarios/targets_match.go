@@ -183,7 +183,7 @@ func (l *targetLoader) faultsOf(at *node, path string, t *TargetService, i int) 
 	seen := map[string]bool{}
 	for _, c := range l.opt.Plan.Cells {
 		for _, f := range c.Setup.Faults {
-			if f.Service != i || f.Fronts != nil {
+			if f.Service != i || f.Fronts != nil || f.Shards != nil {
 				continue
 			}
 			if t.Source.Kind != SourceStatic {
@@ -267,6 +267,11 @@ func CheckLive(p *Plan, t *Targets) []Problem {
 				q.Message = "a " + f.Kind + " is simulated only: a live run has one process for all front ends; leave it out"
 				list.add(q)
 			}
+			if why := c.Setup.refusedShards(f); why != "" {
+				q := f.place
+				q.Message = why
+				list.add(q)
+			}
 		}
 		frontends := c.Setup.FrontEnds.Count
 		for i, b := range c.Balancers {
@@ -290,6 +295,21 @@ func CheckLive(p *Plan, t *Targets) []Problem {
 		}
 	}
 	return list.sorted()
+}
+
+// refusedShards says why no live run can crash the shards of a fault, "" when it can.
+func (s *Setup) refusedShards(f Fault) string {
+	if len(f.Shards) == 0 {
+		return ""
+	}
+	live := &s.Quota.Store.Live
+	if len(live.Redis) > 0 {
+		return fmt.Sprintf("the servers of quota.store.live.redis are not ours to crash; use {spawn: %d}", s.Quota.Store.Shards)
+	}
+	if last := slices.Max(f.Shards); live.Spawn > 0 && last >= live.Spawn {
+		return fmt.Sprintf("there is no shard %d: quota.store.live starts %d; use {spawn: %d}", last, live.Spawn, s.Quota.Store.Shards)
+	}
+	return ""
 }
 
 // overrides says whether the targets file names a reporter of its own.

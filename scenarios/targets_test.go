@@ -334,6 +334,13 @@ func TestCheckLive(t *testing.T) {
 		{"inferred by many", rated("reporter: inferred", "frontends: {count: 4}", "policies: {balance: [jiq, p2c]}"), []string{
 			`s.yaml:5:11 reporter reporter inferred needs one front end, the scenario has 4: use agent or replica`,
 		}},
+		{"shards", rated("policies: {balance: p2c, quota: central}", "quota: {group_limit: {rate: 1/s}, store: {shards: 3, live: {spawn: 3}}}", "faults: [{at: 1s, target: {shard: 2}, kind: crash}]"), nil},
+		{"shards of others", rated("policies: {balance: p2c, quota: central}", "quota: {group_limit: {rate: 1/s}, store: {shards: 2, live: {redis: ['h:1', 'h:2']}}}", "faults: [{at: 1s, target: {shard: 1}, kind: crash}]"), []string{
+			`s.yaml:7:35 faults[0].target.shard the servers of quota.store.live.redis are not ours to crash; use {spawn: 2}`,
+		}},
+		{"shards that are not started", rated("policies: {balance: p2c, quota: central}", "quota: {group_limit: {rate: 1/s}, store: {shards: 3, live: {spawn: 2}}}", "faults: [{at: 1s, target: {shard: all}, kind: crash}]"), []string{
+			`s.yaml:7:35 faults[0].target.shard there is no shard 2: quota.store.live starts 2; use {spawn: 3}`,
+		}},
 		{"operations", rated("faults: [{at: 1s, target: {frontend: 0}, kind: crash}, {at: 1s, target: {frontend: all}, kind: rolling_update}]"), []string{
 			`s.yaml:6:56 faults[1] a rolling_update is simulated only: a live run has one process for all front ends; leave it out`,
 		}},

@@ -52,7 +52,10 @@ func (l *lab) addFaults() {
 			continue
 		}
 		targets := f.Replicas
-		if targets == nil {
+		switch {
+		case f.Shards != nil:
+			targets = f.Shards
+		case targets == nil:
 			for r := range l.svcs[f.Service].pool.Len() {
 				targets = append(targets, r)
 			}
@@ -98,6 +101,8 @@ func (l *lab) faultEvent(e envelope) {
 	case f.Lock != nil && begin:
 		l.stallLock(int(e.front), d)
 	case f.Lock != nil:
+	case f.Shards != nil:
+		l.crashShard(int(e.ref.ID), begin)
 	case e.front != noFront:
 		l.faultFront(int(e.front), begin)
 	default:

@@ -9,7 +9,7 @@ type handlers struct {
 	member, cancel, enter, fault HandlerID
 	deadline, tick, cap          HandlerID
 	ask, serve, grant, stall     HandlerID
-	askLost                      HandlerID
+	askLost, refused             HandlerID
 	pod, loaded, reclaim         HandlerID
 	scrape, desire, hold         HandlerID
 	update, lockProbe            HandlerID
@@ -38,9 +38,10 @@ func (l *lab) register() {
 	h.fault = reg(Timing, l.posted((*lab).faultEvent))
 	h.deadline = reg(Timing, l.posted((*lab).deadline))
 	h.ask = reg(Message, func(a uint64) { l.askAtShard(uint32(a)) })
-	h.serve = reg(Completion, func(a uint64) { l.askServed(int(a)) })
+	h.serve = reg(Completion, l.askServed)
 	h.grant = reg(Message, func(a uint64) { l.granted(uint32(a)) })
 	h.askLost = reg(Timing, func(a uint64) { l.askLost(uint32(a)) })
+	h.refused = reg(Message, func(a uint64) { l.askLost(uint32(a)) })
 	h.stall = reg(Timing, func(a uint64) { l.stall(int(a)) })
 	h.update = reg(Timing, l.updateEvent)
 	h.lockProbe = reg(Timing, func(a uint64) { l.checkLock(int(a)) })

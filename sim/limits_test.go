@@ -63,7 +63,7 @@ func TestLimitersOnTape(t *testing.T) {
 	text := fmt.Sprintf(limited, `
 quota: {group_limit: {rate: 40/s, burst: 40}, groups: {n: 3, zipf: 1, tenants: {n: 2}}, on_denied: {retry: {max: 2, backoff: 20ms}}, store: {shards: 2, loss: 2%, timeout: 20ms, stall: {every: 3s, for: 200ms}}}
 policies: {quota: [none, gcra, token, central, {name: central, as: central-gcra, inner: gcra}, static, lease, async, fixed-window, sliding-counter, sliding-log, leaky], share: [fcfs, hard, maxmin, drf]}
-faults: [{at: 5s, for: 1s, target: {frontend: 1}, kind: crash}]`)
+faults: [{at: 5s, for: 1s, target: {frontend: 1}, kind: crash}, {every: 6s, for: [0s, 2s], target: {shard: all}, kind: crash}]`)
 	for _, c := range planOf(t, text).Cells {
 		t.Run(strings.ReplaceAll(c.Policy, "/", " "), func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 // store is the shards that hold the counters of a quota, and the way to them.
 type store struct {
 	cfg    *scenarios.Store
+	fresh  func() quota.Store // the counters of a shard, full
 	shards []shard
 	home   []uint32 // shard by group
 	asks   []ask
@@ -31,6 +32,8 @@ type shard struct {
 	gone     int      // of queue: served
 	busy     bool
 	due      time.Duration // end of the service under way
+	life     uint32        // how often it has crashed; what was filed for an earlier life is void
+	down     int           // crashes under way
 	stalled  time.Duration // until then nothing is served
 	stalls   rand.PCG
 	ops      uint64
@@ -49,10 +52,11 @@ type ask struct {
 }
 
 func newStore(cfg *scenarios.Store, groups []quota.Group, s quota.Stored, seed uint64) *store {
-	st := &store{cfg: cfg, shards: make([]shard, cfg.Shards), loss: chance.Stream(seed, "store/loss")}
+	st := &store{cfg: cfg, shards: make([]shard, cfg.Shards), loss: chance.Stream(seed, "store/loss"),
+		fresh: func() quota.Store { return s.Store(groups) }}
 	for i := range st.shards {
 		dice := chance.NewDice(seed, fmt.Sprintf("store/%d", i))
-		st.shards[i] = shard{counters: s.Store(groups), env: policies.NewEnv(rand.New(dice), nil, 0),
+		st.shards[i] = shard{counters: st.fresh(), env: policies.NewEnv(rand.New(dice), nil, 0),
 			stalls: chance.Stream(seed, fmt.Sprintf("store/%d/stall", i))}
 	}
 	for i := range groups {
@@ -101,6 +105,10 @@ func (l *lab) askAtShard(i uint32) {
 	s := l.quota.store
 	n := s.home[s.asks[i].group]
 	h := &s.shards[n]
+	if h.down > 0 {
+		l.refuse(i)
+		return
+	}
 	h.queue = append(h.queue, i)
 	if !h.busy {
 		l.serveNext(int(n))
@@ -119,15 +127,21 @@ func (l *lab) serveNext(n int) {
 		h.queue, h.gone = append(h.queue[:0], h.queue[h.gone:]...), 0
 	}
 	h.busy, h.due = true, max(l.now(), h.stalled)+s.cfg.Service
-	l.eng.Schedule(At(h.due), l.id.serve, uint64(n))
+	l.eng.Schedule(At(h.due), l.id.serve, h.service(n))
 }
 
+// service names the service under way at shard n in this life of it.
+func (h *shard) service(n int) uint64 { return uint64(h.life)<<32 | uint64(n) }
+
 // askServed is the end of a service; a stall since its beginning has put it off.
-func (l *lab) askServed(n int) {
-	s, now := l.quota.store, l.now()
+func (l *lab) askServed(arg uint64) {
+	s, now, n := l.quota.store, l.now(), int(uint32(arg))
 	h := &s.shards[n]
-	if now < h.due {
-		l.eng.Schedule(At(h.due), l.id.serve, uint64(n))
+	switch {
+	case h.service(n) != arg:
+		return
+	case now < h.due:
+		l.eng.Schedule(At(h.due), l.id.serve, arg)
 		return
 	}
 	i := h.queue[h.gone]
@@ -183,11 +197,13 @@ func (l *lab) askLost(i uint32) {
 func (l *lab) stall(n int) {
 	s, now := l.quota.store, l.now()
 	h := &s.shards[n]
-	h.stalled = now + s.cfg.StallFor
+	if h.down == 0 {
+		h.stalled = now + s.cfg.StallFor
+	}
 	if h.busy && h.due > now {
 		h.due += s.cfg.StallFor
 	}
-	l.nextStall(n, h.stalled)
+	l.nextStall(n, now+s.cfg.StallFor)
 }
 
 func (l *lab) nextStall(n int, from time.Duration) {

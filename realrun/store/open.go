@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"os/exec"
-	"strconv"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -50,7 +45,7 @@ func Open(ctx context.Context, c Config) (*Shards, error) {
 	for _, a := range addresses {
 		s.clients = append(s.clients, redis.NewClient(&redis.Options{Addr: a, Password: c.Password, PoolSize: max(2*c.Callers, 8),
 			DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, ContextTimeoutEnabled: true,
-			MaxRetries: -1, DisableIdentity: true, Protocol: 2})) // an ask is never repeated behind the limiter's back
+			MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, Protocol: 2})) // an ask is never repeated behind the limiter's back
 	}
 	for i, client := range s.clients {
 		if err := ready(ctx, client); err != nil {
@@ -103,7 +98,7 @@ func (s *Shards) start(ctx context.Context, c Config) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.ends = append(s.ends, p.Stop)
+			s.ends, s.own = append(s.ends, p.Stop), append(s.own, p)
 			out = append(out, p.Address)
 		}
 	default:
@@ -112,87 +107,9 @@ func (s *Shards) start(ctx context.Context, c Config) ([]string, error) {
 			if err := m.Start(); err != nil {
 				return nil, fmt.Errorf("store: %w", err)
 			}
-			s.ends = append(s.ends, func() error { m.Close(); return nil })
+			s.ends, s.own = append(s.ends, func() error { m.Close(); return nil }), append(s.own, inside{m})
 			out = append(out, m.Addr())
 		}
 	}
 	return out, nil
-}
-
-// Process is a redis-server that this program started. It keeps nothing on disk.
-type Process struct {
-	Address string
-
-	path, port, dir string
-	mu              sync.Mutex
-	cmd             *exec.Cmd
-	done            chan struct{}
-}
-
-// Spawn starts a redis-server on a free port of 127.0.0.1.
-func Spawn(ctx context.Context, path string) (*Process, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	addr := l.Addr().String()
-	_, port, _ := net.SplitHostPort(addr) // a listener's own
-	_ = l.Close()                         // nothing was accepted
-	dir, err := os.MkdirTemp("", "taillab-redis-")
-	if err != nil {
-		return nil, err
-	}
-	p := &Process{Address: addr, path: path, port: port, dir: dir}
-	if err := p.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return p, nil
-}
-
-// Port is the port of Address.
-func (p *Process) Port() string { return p.port }
-
-// Start starts the server again after Kill.
-func (p *Process) Start() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	cmd := exec.Command(p.path, "--port", p.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", p.dir, "--daemonize", "no", "--loglevel", "warning") // lives beyond any one call: Stop ends it
-	detach(cmd)
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("store: starting redis-server: %w", err)
-	}
-	done := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }() // how it ended does not matter
-	p.cmd, p.done = cmd, done
-	return nil
-}
-
-// Kill ends the server at once, as a crash does; all its counters are lost.
-func (p *Process) Kill() error { return p.signal(syscall.SIGKILL) }
-
-// Stop ends the server and removes its folder.
-func (p *Process) Stop() error {
-	return errors.Join(p.signal(syscall.SIGTERM), os.RemoveAll(p.dir))
-}
-
-func (p *Process) signal(sig os.Signal) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	select {
-	case <-p.done:
-		return nil
-	default:
-	}
-	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		if err = p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) { // signals are not everywhere
-			return fmt.Errorf("store: ending redis-server %s: %w", strconv.Itoa(p.cmd.Process.Pid), err)
-		}
-	}
-	select {
-	case <-p.done:
-	case <-time.After(5 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	}
-	return nil
 }

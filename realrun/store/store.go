@@ -19,6 +19,7 @@ type Shards struct {
 	clients []*redis.Client
 	prefix  string
 	ends    []func() error
+	own     []process // by shard; none where the servers are not ours
 }
 
 //go:embed scripts/rates.lua
@@ -46,7 +47,7 @@ type Counter struct {
 // Of returns the same servers with the keys of another run. Close it through the store
 // that was opened.
 func (s *Shards) Of(run string) *Shards {
-	return &Shards{clients: s.clients, prefix: prefixOf(run)}
+	return &Shards{clients: s.clients, own: s.own, prefix: prefixOf(run)}
 }
 
 func prefixOf(run string) string { return "taillab:" + run + ":" }
@@ -118,6 +119,28 @@ func grant(answer []any) (g quota.Grant, err error) {
 	}
 	never, _ := answer[3].(int64)
 	return quota.Grant{Units: numbers[0], Left: numbers[1], RetryIn: time.Duration(numbers[2]), Never: never == 1}, nil
+}
+
+// process is a server that this program started.
+type process interface {
+	Kill() error  // at once; its counters are lost
+	Start() error // again
+}
+
+// ErrNotOurs tells that a server was not started by this program.
+var ErrNotOurs = errors.New("the server is not ours to end")
+
+// Kill ends a shard as a crash does. Its counters are lost.
+func (s *Shards) Kill(shard int) error { return s.with(shard, process.Kill) }
+
+// Start starts a shard again after Kill, empty.
+func (s *Shards) Start(shard int) error { return s.with(shard, process.Start) }
+
+func (s *Shards) with(shard int, do func(process) error) error {
+	if shard >= len(s.own) {
+		return fmt.Errorf("store: shard %d: %w", shard, ErrNotOurs)
+	}
+	return do(s.own[shard])
 }
 
 // Close closes the connections and ends what Open started.

@@ -22,11 +22,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // epoch is a time of day that keeps the scripts honest about large numbers.
 const epoch = 1_760_000_000 * time.Second
 
-// servers opens one shard of each kind that this machine has.
-func servers(t *testing.T) map[string]*store.Shards {
+// servers opens n shards of each kind that this machine has.
+func servers(t *testing.T, n int) map[string]*store.Shards {
 	t.Helper()
 	out := map[string]*store.Shards{}
-	for name, c := range map[string]store.Config{"inside": {Inside: 1}, "redis-server": {Spawn: 1}} {
+	for name, c := range map[string]store.Config{"inside": {Inside: n}, "redis-server": {Spawn: n}} {
 		c.Run, c.Callers, c.Timeout = t.Name(), 1, 10*time.Second
 		s, err := store.Open(t.Context(), c)
 		if errors.Is(err, store.ErrNoServer) {
@@ -60,7 +60,7 @@ func TestScriptsAgreeWithTheStore(t *testing.T) {
 	if testing.Short() {
 		calls["redis-server"] = 10_000
 	}
-	for name, s := range servers(t) {
+	for name, s := range servers(t, 1) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var counters []*store.Counter
@@ -115,7 +115,7 @@ func ask(r *rand.Rand, c *store.Counter) quota.Ask {
 // The generic cell rate algorithm of a real server, by its own clock pinned.
 func TestGCRA(t *testing.T) {
 	t.Parallel()
-	for name, s := range servers(t) {
+	for name, s := range servers(t, 1) {
 		c := &store.Counter{Group: quota.Group{Name: name, Rate: 1, Burst: 5}, GCRA: true}
 		take := quota.Ask{Kind: quota.AskTake, Units: 1}
 		for range 5 {
@@ -168,6 +168,37 @@ func TestServerForgetsAndDies(t *testing.T) {
 		return err == nil
 	}, 10*time.Second, 20*time.Millisecond)
 	require.InDelta(t, 2, g.Units, 0, "a crash forgets what was taken")
+}
+
+// Shards of our own crash and come back, empty, where they were; the others are not
+// touched. Servers of others are left alone.
+func TestShardsCrash(t *testing.T) {
+	t.Parallel()
+	c := &store.Counter{Group: quota.Group{Name: "g", Rate: 1e-3, Burst: 2}}
+	take := quota.Ask{Kind: quota.AskTake, Units: 2}
+	for name, s := range servers(t, 2) {
+		t.Run(name, func(t *testing.T) {
+			for shard := range s.Len() {
+				g, err := s.Ask(t.Context(), shard, c, take)
+				require.NoError(t, err)
+				require.InDelta(t, 2, g.Units, 0)
+			}
+			require.NoError(t, s.Kill(1))
+			_, err := s.Ask(t.Context(), 1, c, take)
+			require.Error(t, err)
+			require.NoError(t, s.Start(1))
+			var g quota.Grant
+			require.Eventually(t, func() bool {
+				g, err = s.Ask(t.Context(), 1, c, take)
+				return err == nil
+			}, 10*time.Second, 20*time.Millisecond)
+			require.InDelta(t, 2, g.Units, 0, "a crash forgets what was taken")
+			g, err = s.Ask(t.Context(), 0, c, take)
+			require.NoError(t, err)
+			require.Zero(t, g.Units, "the other shard remembers")
+			require.ErrorIs(t, s.Kill(2), store.ErrNotOurs)
+		})
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {
