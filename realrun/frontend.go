@@ -238,45 +238,6 @@ func (f *front) execute(list []todo) {
 	}
 }
 
-// arrive hands a request of the schedule over. At a front end that is down it is lost.
-func (f *front) arrive(r *workloads.Request, z, u float64, measured bool) {
-	if measured {
-		f.d.open.Add(1)
-	}
-	var w *work
-	e := f.d.services[r.Service].elastic
-	if e != nil {
-		w = e.arrived(r.Class)
-	}
-	f.mu.Lock()
-	f.last = max(f.last, f.d.clock.now(), 0)
-	if f.down {
-		p := pending{req: *r, open: true, measured: measured, work: w}
-		lost := f.drop(&p, policies.Lost)
-		f.mu.Unlock()
-		f.d.bookAll(lost)
-		return
-	}
-	view := policies.Request{ID: r.ID, Key: r.Key, Arrived: r.At, Deadline: r.Deadline, Service: r.Service,
-		Tenant: r.Tenant, Group: r.Group, Model: r.Model, Input: r.Input, Class: r.Class, Priority: r.Priority}
-	slot := f.fe.Arrive(f.last, &view, &f.out)
-	for int(slot) >= len(f.reqs) {
-		f.reqs = append(f.reqs, pending{})
-	}
-	p := &f.reqs[slot]
-	*p = pending{req: *r, z: z, u: u, open: true, measured: measured, work: w, tries: p.tries[:0]}
-	gen := f.gen
-	list := f.take()
-	f.mu.Unlock()
-	f.execute(list)
-	if r.Deadline > 0 {
-		f.expire(gen, slot, r.ID, r.Deadline)
-	}
-	if e != nil {
-		e.poke()
-	}
-}
-
 // expire lets a request go at its deadline, wherever it is by then.
 func (f *front) expire(gen, slot uint32, req uint64, at time.Duration) {
 	f.timers.set(at, func() {

@@ -8,8 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/policies"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/policies/flow/flowtest"
 	"taillab/policies/quota"
 	"taillab/policies/share"
 	"taillab/realrun/store"
@@ -42,19 +44,23 @@ func emulate(t *testing.T, c *scenarios.Cell) *keep {
 	return k
 }
 
-// replayed holds the tapes of both front ends to their inputs.
-func replayed(t *testing.T, k *keep, c *scenarios.Cell) {
+// replayed holds the tapes of both front ends to their inputs, and tells what their
+// limiters decided.
+func replayed(t *testing.T, k *keep, c *scenarios.Cell) (seen []*flowtest.Witness) {
 	t.Helper()
 	for f, name := range []string{"frontend/0.1", "frontend/1.1"} {
 		s := &c.Setup.Services[0]
 		svc := flow.Service{Name: s.Name, Table: s.Table(), Balancer: c.Balancers[0].Make(), Period: s.Discovery.Period,
 			Dice: chance.NewDice(chance.RunSeed(1, 0), "balance/main/"+string(rune('0'+f)))}
-		stage := c.Setup.Quota.Stage(c.Limiter.Make(), chance.NewDice(chance.RunSeed(1, 0), "quota/"+string(rune('0'+f))))
-		res, err := flow.Replay(k.tapes[name], flow.Replayed{FrontEnd: flow.New(flow.Config{Index: f, Count: 2, Services: []flow.Service{svc}, Quota: stage})})
+		w := &flowtest.Witness{Limiter: c.Limiter.Make()}
+		seen = append(seen, w)
+		stage := c.Setup.Quota.Stage(w, chance.NewDice(chance.RunSeed(1, 0), "quota/"+string(rune('0'+f))))
+		res, err := flow.Replay(k.tapes[name], flow.Replayed{Watch: w.Watch, FrontEnd: flow.New(flow.Config{Index: f, Count: 2, Services: []flow.Service{svc}, Quota: stage})})
 		require.NoError(t, err)
 		require.Nil(t, res.First)
 		require.Positive(t, res.Decisions)
 	}
+	return seen
 }
 
 // metric is one of a run's family metrics.
@@ -124,6 +130,96 @@ func TestStoreDies(t *testing.T) {
 	replayed(t, k, c)
 }
 
+// One of two servers dies for half a second: its group is decided without it, within the
+// bound of each mode, the other group is not touched, and the server decides again when
+// it is back.
+func TestShardDies(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip(store.ErrNoServer)
+	}
+	central := func() quota.Limiter { return &quota.Central{Inner: "token", HoldTTL: time.Second} }
+	for _, x := range []struct {
+		name    string
+		loss    quota.LossMode
+		limiter func() quota.Limiter
+	}{
+		{"closed", quota.LossClosed, central},
+		{"open", quota.LossOpen, central},
+		{"static", quota.LossStatic, central},
+		{"lease", quota.LossStatic, func() quota.Limiter { return &quota.Lease{Size: 5, TTL: time.Second} }},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			c := twoGroups(t, x.limiter)
+			c.Setup.Quota.OnLoss = x.loss
+			crash := scenarios.Fault{At: 600 * time.Millisecond, ForLo: 500 * time.Millisecond, ForHi: 500 * time.Millisecond, Kind: scenarios.FaultCrash, Shards: []int{1}}
+			c.Setup.Faults = []scenarios.Fault{crash}
+			k := emulate(t, c)
+			errs := conserved(t, k)
+			require.Positive(t, errs["rejected"])
+			require.Len(t, errs, 1, "no other class")
+			var alone, admitted, again int
+			var first, last time.Duration
+			for _, w := range replayed(t, k, c) {
+				for _, d := range w.Decisions {
+					if !d.Alone {
+						continue
+					}
+					require.Equal(t, "g1", c.Setup.Quota.Groups[d.Group].Name, "the other shard is not touched")
+					if alone++; first == 0 {
+						first = d.At
+					}
+					first, last = min(first, d.At), max(last, d.At)
+					if d.Outcome == quota.Admitted {
+						admitted++
+					}
+				}
+				for _, a := range w.Answers {
+					if !a.Lost && a.At > crash.At+crash.ForLo && c.Setup.Quota.Groups[a.Group].Name == "g1" {
+						again++
+					}
+				}
+			}
+			require.Positive(t, alone)
+			require.Positive(t, again, "the server decides again")
+			switch x.loss {
+			case quota.LossClosed:
+				require.Zero(t, admitted)
+			case quota.LossOpen:
+				require.Equal(t, alone, admitted)
+			default:
+				g := &c.Setup.Quota.Groups[0]
+				require.LessOrEqual(t, float64(admitted), 2*max(g.Burst/2, 1)+g.Rate*(last-first).Seconds(), "two front ends with half the limit each")
+			}
+		})
+	}
+}
+
+// twoGroups is limited with two groups on two servers of our own, g1 on the second.
+func twoGroups(t *testing.T, limiter func() quota.Limiter) *scenarios.Cell {
+	t.Helper()
+	w := workloads.NewSpec()
+	w.Demand = workloads.Constant(1e6)
+	w.Frontends.Count = 2
+	w.Tenants.List = []workloads.Tenant{{Name: "a", Share: .5, Group: "g1"}, {Name: "b", Share: .5, Group: "g2"}}
+	c := cellFrom(t, w, 2, 1200, 300, policy("random"))
+	one := limited(t, 1, limiter, scenarios.StoreLive{Spawn: 2})
+	c.Setup.Live, c.Setup.Quota, c.Limiter = one.Setup.Live, one.Setup.Quota, one.Limiter
+	c.Setup.Measure.WarmupShare = 0
+	q := c.Setup.Quota
+	q.Groups = nil
+	for _, name := range c.Setup.Workload.Groups() {
+		q.Groups = append(q.Groups, quota.Group{Name: name, Rate: 100, Burst: 20})
+	}
+	for tenant, group := range c.Setup.Workload.TenantGroups() {
+		q.Groups[group].Tenants = append(q.Groups[group].Tenants, uint32(tenant))
+	}
+	require.Equal(t, 1, q.Store.Placement.Shard("g1", 2))
+	require.Equal(t, 0, q.Store.Placement.Shard("g2", 2))
+	return c
+}
+
 func TestNoLiveStoreForDivisions(t *testing.T) {
 	t.Parallel()
 	c := limited(t, 10, func() quota.Limiter {
@@ -134,4 +230,17 @@ func TestNoLiveStoreForDivisions(t *testing.T) {
 	c.Setup.Quota.Groups[0].Tenants = []uint32{0, 1}
 	err := Host{}.Run(t.Context(), []scenarios.Run{{Cell: c, Seed: 1}}, &keep{})
 	require.ErrorIs(t, err, errDivided)
+}
+
+// panicking is a limiter with a mistake.
+type panicking struct{ quota.Static }
+
+// Admit implements quota.Limiter.
+func (panicking) Admit(*quota.Env, *policies.Request, float64) quota.Verdict { panic("broken") }
+
+// A policy that panics ends the run, which must not wait for it.
+func TestPolicyPanics(t *testing.T) {
+	t.Parallel()
+	c := limited(t, 10, func() quota.Limiter { return &panicking{} }, scenarios.StoreLive{})
+	require.PanicsWithValue(t, "broken", func() { _ = Host{}.Run(t.Context(), []scenarios.Run{{Cell: c, Seed: 1}}, &keep{}) })
 }

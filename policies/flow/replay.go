@@ -43,6 +43,8 @@ type Replayed struct {
 	// Free lets the replay go on after a difference: another policy is being tried
 	// on the recorded inputs, so inputs that answer actions it never took are left out.
 	Free bool
+	// Watch, if set, looks at what each record has brought about.
+	Watch func(now time.Duration, out *Actions)
 }
 
 // Replay feeds the records of one stream to a fresh instance and compares the
@@ -118,6 +120,9 @@ func (p *player) step() error {
 	call()
 	p.res.Calls++
 	p.compare(kind, taped, draws, hashed, hash)
+	if p.in.Watch != nil {
+		p.in.Watch(p.now, &p.out)
+	}
 	return nil
 }
 

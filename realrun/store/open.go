@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -32,8 +33,17 @@ const patience = 10 * time.Second
 // ErrNoServer tells that there is no redis-server to start.
 var ErrNoServer = errors.New("redis-server is not in PATH: install it (Debian: apt install redis-server), name running servers with quota.store.live: {redis: [HOST:PORT]}, or use miniredis")
 
+// silent is the log of the Redis client: what goes wrong is told to who asked.
+type silent struct{}
+
+// Printf implements the client's logging.
+func (silent) Printf(context.Context, string, ...any) {}
+
+var hush sync.Once // the client has one log for the whole process
+
 // Open reaches or starts the shards, and loads the scripts.
 func Open(ctx context.Context, c Config) (*Shards, error) {
+	hush.Do(func() { redis.SetLogger(silent{}) })
 	s := &Shards{prefix: prefixOf(c.Run)}
 	if c.Timeout <= 0 {
 		c.Timeout = 50 * time.Millisecond
@@ -45,7 +55,7 @@ func Open(ctx context.Context, c Config) (*Shards, error) {
 	for _, a := range addresses {
 		s.clients = append(s.clients, redis.NewClient(&redis.Options{Addr: a, Password: c.Password, PoolSize: max(2*c.Callers, 8),
 			DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, ContextTimeoutEnabled: true,
-			MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, Protocol: 2})) // an ask is never repeated behind the limiter's back
+			MaxRetries: -1, DialerRetries: 1, Dialer: dial, DisableIdentity: true, Protocol: 2})) // an ask is never repeated behind the limiter's back
 	}
 	for i, client := range s.clients {
 		if err := ready(ctx, client); err != nil {

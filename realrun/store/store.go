@@ -55,6 +55,9 @@ func prefixOf(run string) string { return "taillab:" + run + ":" }
 // Len is the number of shards.
 func (s *Shards) Len() int { return len(s.clients) }
 
+// Address is where a shard listens.
+func (s *Shards) Address(shard int) string { return s.clients[shard].Options().Addr }
+
 // Key is the name of a group's key; the braces keep all of a group in one slot of a
 // cluster.
 func (s *Shards) Key(group string) string { return s.prefix + quota.Key(group) }

@@ -62,6 +62,7 @@ func (t *Tape) Replay(makers []Maker, limit Limit, free bool) (Finding, error) {
 		if in == nil { // a front end that serves nothing: the policies are shared
 			continue
 		}
+		in.Watch = t.Watch
 		res, err := flow.Replay(s.Data, *in)
 		f.Calls += res.Calls
 		f.Decisions += res.Decisions

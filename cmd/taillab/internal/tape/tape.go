@@ -104,6 +104,10 @@ type Tape struct {
 	Cut bool // the file ends early or is damaged: the last streams lack data
 
 	Scalers []ScalerMaker // by service: set before Replay where the tape has autoscalers
+
+	// Watch, if set before Replay, looks at what each record of the instance made last
+	// has brought about.
+	Watch func(now time.Duration, out *flow.Actions)
 }
 
 // ErrNewer is wrapped by errors about tapes of a later version.
