@@ -135,23 +135,26 @@ func TestStoreDies(t *testing.T) {
 // it is back.
 func TestShardDies(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip(store.ErrNoServer)
-	}
 	central := func() quota.Limiter { return &quota.Central{Inner: "token", HoldTTL: time.Second} }
 	for _, x := range []struct {
 		name    string
 		loss    quota.LossMode
 		limiter func() quota.Limiter
+		spawn   int // 0: servers in this process
 	}{
-		{"closed", quota.LossClosed, central},
-		{"open", quota.LossOpen, central},
-		{"static", quota.LossStatic, central},
-		{"lease", quota.LossStatic, func() quota.Limiter { return &quota.Lease{Size: 5, TTL: time.Second} }},
+		{"closed", quota.LossClosed, central, 2},
+		{"open", quota.LossOpen, central, 2},
+		{"static", quota.LossStatic, central, 2},
+		{"lease", quota.LossStatic, func() quota.Limiter { return &quota.Lease{Size: 5, TTL: time.Second} }, 2},
+		{"inside", quota.LossClosed, central, 0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
+			if _, err := exec.LookPath("redis-server"); err != nil && x.spawn > 0 {
+				t.Skip(store.ErrNoServer)
+			}
 			c := twoGroups(t, x.limiter)
+			c.Setup.Quota.Store.Live.Spawn = x.spawn
 			c.Setup.Quota.OnLoss = x.loss
 			crash := scenarios.Fault{At: 600 * time.Millisecond, ForLo: 500 * time.Millisecond, ForHi: 500 * time.Millisecond, Kind: scenarios.FaultCrash, Shards: []int{1}}
 			c.Setup.Faults = []scenarios.Fault{crash}
@@ -196,7 +199,7 @@ func TestShardDies(t *testing.T) {
 	}
 }
 
-// twoGroups is limited with two groups on two servers of our own, g1 on the second.
+// twoGroups is limited with two groups on two shards, g1 on the second.
 func twoGroups(t *testing.T, limiter func() quota.Limiter) *scenarios.Cell {
 	t.Helper()
 	w := workloads.NewSpec()
@@ -204,7 +207,7 @@ func twoGroups(t *testing.T, limiter func() quota.Limiter) *scenarios.Cell {
 	w.Frontends.Count = 2
 	w.Tenants.List = []workloads.Tenant{{Name: "a", Share: .5, Group: "g1"}, {Name: "b", Share: .5, Group: "g2"}}
 	c := cellFrom(t, w, 2, 1200, 300, policy("random"))
-	one := limited(t, 1, limiter, scenarios.StoreLive{Spawn: 2})
+	one := limited(t, 1, limiter, scenarios.StoreLive{})
 	c.Setup.Live, c.Setup.Quota, c.Limiter = one.Setup.Live, one.Setup.Quota, one.Limiter
 	c.Setup.Measure.WarmupShare = 0
 	q := c.Setup.Quota

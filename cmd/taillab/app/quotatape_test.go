@@ -106,10 +106,14 @@ func (w *witnessed) latest() (most time.Duration) {
 	return most
 }
 
+// block is how long a stretch is of which the worst second is taken.
+const block = 5 * time.Second
+
 // worst is the most requests that a group admitted in any second that ends after from
-// and does not touch what is left out.
-func (w *witnessed) worst(from time.Duration, out []span) (most int) {
-	last := map[uint32][]time.Duration{}
+// and does not touch what is left out: of the whole run, and the mean over its blocks.
+// One extreme is chance; a dozen of them are a property of the limiter.
+func (w *witnessed) worst(from time.Duration, out []span) (most, mean float64) {
+	last, of := map[uint32][]time.Duration{}, map[time.Duration]int{}
 	for _, d := range w.decisions {
 		if d.Outcome != quota.Admitted {
 			continue
@@ -120,10 +124,13 @@ func (w *witnessed) worst(from time.Duration, out []span) (most int) {
 		}
 		last[d.Group] = q
 		if d.At >= from && !slices.ContainsFunc(out, func(s span) bool { return s.from < d.At && s.to > d.At-time.Second }) {
-			most = max(most, len(q))
+			of[d.At/block] = max(of[d.At/block], len(q))
 		}
 	}
-	return most
+	for _, n := range of {
+		most, mean = max(most, float64(n)), mean+float64(n)/float64(len(of))
+	}
+	return most, mean
 }
 
 // kept is the share of the seconds that end in [from, to) which do not touch what is
