@@ -96,6 +96,14 @@ func (s *Spec) checkKind(c *checker) {
 		if s.F == 0 && s.S == 0 {
 			c.add("f", "set f or s", "every batch would take no time")
 		}
+	case SmoothMax:
+		c.cost("f", s.F, maxCost, false)
+		c.cost("o", s.O, maxCost, false)
+		c.cost("s", s.S, maxPerToken, false)
+		c.within("p", s.P, 1, 64)
+		if s.F == 0 && s.O == 0 && s.S == 0 {
+			c.add("f", "set f, o or s", "every batch would take no time")
+		}
 	case TableKind:
 		s.Table.check(c, "table")
 		s.checkGrid(c)
@@ -129,6 +137,7 @@ func (s *Spec) checkTokens(c *checker) {
 // checkForeign refuses parameters of another kind: they would change nothing.
 func (s *Spec) checkForeign(c *checker) {
 	affine := s.Kind == Affine || s.Kind == AffineTokens
+	bent := s.Kind == Hinge || s.Kind == SmoothMax
 	for _, f := range []struct {
 		path       string
 		set, known bool
@@ -136,9 +145,11 @@ func (s *Spec) checkForeign(c *checker) {
 		{"a", s.A != 0, affine},
 		{"b", s.B != 0, affine},
 		{"c", s.C != 0, s.Kind == AffineTokens},
-		{"f", s.F != 0, s.Kind == Hinge},
-		{"s", s.S != 0, s.Kind == Hinge},
+		{"f", s.F != 0, bent},
+		{"s", s.S != 0, bent},
 		{"k", s.K != 0, s.Kind == Hinge},
+		{"o", s.O != 0, s.Kind == SmoothMax},
+		{"p", s.P != 0, s.Kind == SmoothMax},
 		{"table", len(s.Table.X)+len(s.Table.Y) > 0, s.Kind == TableKind},
 		{"prefill", s.Prefill.Floor != 0 || s.Prefill.PerToken != 0 || s.Prefill.Knee != 0 ||
 			len(s.Prefill.Table.X)+len(s.Prefill.Table.Y) > 0, s.Kind == Tokens},

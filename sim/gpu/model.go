@@ -13,6 +13,7 @@ const (
 	kindAffine
 	kindAffineTokens
 	kindHinge
+	kindSmoothMax
 	kindTable
 	kindTokens
 )
@@ -38,7 +39,9 @@ type Model struct {
 	sigma      float64
 	prob       float64
 
-	a, b, c, k float64 // affine: a, b; affine-tokens: a, b, c; hinge and prefill: a floor, b slope, k knee
+	// affine: a, b; affine-tokens: a, b, c; hinge and prefill: a floor, b slope, k knee;
+	// smooth-max: a floor, b slope, c what comes beside the tokens, k exponent.
+	a, b, c, k float64
 	step       [3]float64
 	table      curve
 }
@@ -89,6 +92,8 @@ func (m *Model) parameters() {
 		m.a, m.b, m.c = float64(s.A), float64(s.B), float64(s.C)
 	case kindHinge:
 		m.a, m.b, m.k = float64(s.F), float64(s.S), s.K
+	case kindSmoothMax:
+		m.a, m.b, m.c, m.k = float64(s.F), float64(s.S), float64(s.O), s.P
 	case kindTable:
 		m.table, m.onTokens = newCurve(&s.Table), s.Table.Axis == AxisTokens
 	case kindTokens:
@@ -144,6 +149,8 @@ func (m *Model) batchTime(items, tokens, tokensSq float64) (ns float64, outside 
 		return m.a + float64(m.b*tokens) + float64(m.c*tokensSq), false
 	case kindHinge:
 		return m.a + float64(m.b*max(0, tokens-m.k)), false
+	case kindSmoothMax:
+		return SmoothMaximum(m.a, m.c+float64(m.b*tokens), m.k), false
 	case kindTable:
 		if m.onTokens {
 			items = tokens
@@ -182,6 +189,8 @@ func (m *Model) Formula() string {
 		}
 	case kindHinge:
 		out = "t(n) = " + hinge(s.F, s.S, s.K, "n")
+	case kindSmoothMax:
+		out = fmt.Sprintf("t(n) = ((%v)^p + (%v + %v·n)^p)^(1/p), p = %g", s.F, s.O, s.S, s.P)
 	case kindTable:
 		out = fmt.Sprintf("t = %s, x counts %s", s.Table.describe(), cmpOr(s.Table.Axis, AxisItems))
 	case kindTokens:

@@ -36,7 +36,8 @@ func TestTableGoldens(t *testing.T) {
 	require.Equal(t, []float64{2, 4.5, 4.5, 8}, curveOf(Linear, []float64{1, 2, 3, 4}, 2, 5, 4, 8).y)
 	require.Equal(t, .5, curveOf(Linear, []float64{1, 2, 3, 4}, 2, 5, 4, 8).moved)
 	require.Equal(t, []float64{2, 4.5, 4.5, 8}, curveOf(Linear, []float64{4, 3, 1, 2}, 8, 4, 2, 5).y, "any order of points")
-	require.Equal(t, []float64{1, 2.5, 2.5, 4}, pava([]float64{1, 3, 2, 4}))
+	require.Equal(t, []float64{1, 2.5, 2.5, 4}, Monotone([]float64{1, 3, 2, 4}, nil))
+	require.Equal(t, []float64{1, 2.25, 2.25, 4}, Monotone([]float64{1, 3, 2, 4}, []float64{1, 1, 3, 1}))
 
 	falling := false
 	raw := newCurve(&Table{X: []float64{1, 2}, Y: []Nanos{9, 1}, Monotone: &falling})
@@ -93,6 +94,33 @@ func TestHingeAndAffineTokens(t *testing.T) {
 	require.Equal(t, (1+.4+.0036*20)/4, millis(model(t, s).Best(Mix{Input: 100, InputSq: 20_000})))
 }
 
+// Far from the bend the larger side rules, at it both are equal and the time is
+// 2^(1/p) of them; a longer batch never takes less.
+func TestSmoothMax(t *testing.T) {
+	t.Parallel()
+	s := Defaults(SmoothMax)
+	require.Equal(t, 4.0, s.P)
+	s.F, s.O, s.S, s.MaxBatch = 10e6, 2e6, 50_000, 4
+	h := newHost(t, s)
+	h.play([]arrival{{0, Item{ID: 0, Input: 160}}, {ms, Item{ID: 1, Input: 800}}, {ms, Item{ID: 2, Input: 800}}})
+	bend := 10 * math.Pow(2, .25) // o + s·160 = f
+	require.InDelta(t, bend, millis(h.got[0].At), 1e-6)
+	require.InDelta(t, bend+82*math.Pow(1+math.Pow(10.0/82, 4), .25), millis(h.got[1].At), 1e-6)
+	for _, p := range []float64{1, 4, 64} {
+		s.P = p
+		m, last := model(t, s), 0.0
+		for n := range 2000 {
+			y, outside := m.batchTime(1, float64(n), 0)
+			require.False(t, outside)
+			require.GreaterOrEqual(t, y, max(last, 10e6))
+			last = y
+		}
+		require.InEpsilon(t, 2e6+50_000*1e9, SmoothMaximum(10e6, 2e6+50_000*1e9, p), 1e-4)
+	}
+	require.Zero(t, SmoothMaximum(0, 0, 4))
+	require.Equal(t, 5.0, SmoothMaximum(2, 3, 1))
+}
+
 func TestBest(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, 7*ms, model(t, Defaults(Service)).Best(Mix{Demand: 7 * ms}))
@@ -136,6 +164,9 @@ func TestFormula(t *testing.T) {
 	s = Defaults(Hinge)
 	s.F, s.S, s.K = 1e6, 50, 128
 	require.Contains(t, model(t, s).Formula(), "t(n) = 1ms + 50ns·max(0, n − 128)")
+	s = Defaults(SmoothMax)
+	s.F, s.O, s.S = 1e6, 2e6, 50
+	require.Contains(t, model(t, s).Formula(), "t(n) = ((1ms)^p + (2ms + 50ns·n)^p)^(1/p), p = 4")
 }
 
 func TestRecordsStaySmall(t *testing.T) {
@@ -173,6 +204,7 @@ func TestChecks(t *testing.T) {
 		}, []string{"prefill.floor", "prefill.per_token", "prefill.knee", "step.base", "step.per_seq", "step.per_kv", "prompts", "slots"}},
 		"tokens per batch": {Tokens, func(s *Spec) { s.Step.Base, s.Noise.Per = 1, PerBatch }, []string{"noise.per"}},
 		"idle hinge":       {Hinge, func(*Spec) {}, []string{"f"}},
+		"idle smooth-max":  {SmoothMax, func(s *Spec) { s.P, s.K = .5, 3 }, []string{"p", "f", "k"}},
 		"empty table":      {TableKind, func(*Spec) {}, []string{"table"}},
 		"two y":            {TableKind, func(s *Spec) { s.Table = Table{X: []float64{1, 1}, Y: []Nanos{1, 2}} }, []string{"table.x[1]"}},
 		"bad points":       {TableKind, func(s *Spec) { s.Table = Table{X: []float64{nan, 1}, Y: []Nanos{1, -2}} }, []string{"table.x[0]", "table.y[1]"}},

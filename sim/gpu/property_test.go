@@ -22,6 +22,8 @@ func anySpec(t *rapid.T) Spec {
 		s.A, s.B, s.C = Of(ms), 1000.5, 2.7
 	case Hinge:
 		s.F, s.S, s.K = Of(ms), 2000.3, 100
+	case SmoothMax:
+		s.F, s.O, s.S, s.P = Of(ms), 2e5, 2000.3, 3
 	case TableKind:
 		s.Table = Table{X: []float64{1, 2, 4}, Y: []Nanos{2e6, 3e6, 4.5e6}}
 	case Tokens:

@@ -11,12 +11,15 @@ const (
 	Affine       Kind = "affine"        // t(B) = a + b·B
 	AffineTokens Kind = "affine-tokens" // t = a + b·tokens + c·Σ S²
 	Hinge        Kind = "hinge"         // t(n) = f + s·max(0, n − k), n tokens
+	SmoothMax    Kind = "smooth-max"    // t(n) = (f^p + (o + s·n)^p)^(1/p), n tokens
 	TableKind    Kind = "table"         // interpolation of measured points
 	Tokens       Kind = "tokens"        // prefill(input) + output × step(running)
 )
 
 // Kinds lists the latency models in the order of the documents.
-func Kinds() []Kind { return []Kind{Service, Affine, AffineTokens, Hinge, TableKind, Tokens} }
+func Kinds() []Kind {
+	return []Kind{Service, Affine, AffineTokens, Hinge, SmoothMax, TableKind, Tokens}
+}
 
 // The queue disciplines.
 const (
@@ -37,15 +40,17 @@ const NoLimit = -1
 // Spec holds the decoded parameters of a model. Start from Defaults, because 0
 // is a value; New tells what is wrong with the rest.
 type Spec struct {
-	Kind Kind `yaml:"kind" about:"latency model" enum:"service|affine|affine-tokens|hinge|table|tokens"`
+	Kind Kind `yaml:"kind" about:"latency model" enum:"service|affine|affine-tokens|hinge|smooth-max|table|tokens"`
 
 	A Nanos `yaml:"a,omitempty" about:"affine, affine-tokens: time of an empty batch" min:"0" max:"100s"`
 	B Nanos `yaml:"b,omitempty" about:"affine: time per item; affine-tokens: time per token" min:"0" max:"100s"`
 	C Nanos `yaml:"c,omitempty" about:"affine-tokens: time per squared token of a request" min:"0"`
 
-	F Nanos   `yaml:"f,omitempty" about:"hinge: floor" min:"0" max:"100s"`
-	S Nanos   `yaml:"s,omitempty" about:"hinge: time per token beyond the knee" min:"0"`
+	F Nanos   `yaml:"f,omitempty" about:"hinge, smooth-max: floor" min:"0" max:"100s"`
+	S Nanos   `yaml:"s,omitempty" about:"hinge: time per token beyond the knee; smooth-max: time per token" min:"0"`
 	K float64 `yaml:"k,omitempty" about:"hinge: knee in tokens" min:"0"`
+	O Nanos   `yaml:"o,omitempty" about:"smooth-max: what a batch takes beside its tokens, where they rule" min:"0" max:"100s"`
+	P float64 `yaml:"p,omitempty" about:"smooth-max: sharpness of the bend; default 4" min:"1" max:"64"`
 
 	Table Table `yaml:"table,omitempty" about:"table: the measured points"`
 
@@ -131,8 +136,11 @@ func Defaults(k Kind) Spec {
 	if k != Service {
 		s.Noise.Sigma = 0.015
 	}
-	if k == Tokens {
+	switch k {
+	case Tokens:
 		s.Prompts = Inline
+	case SmoothMax:
+		s.P = 4
 	}
 	return s
 }

@@ -53,7 +53,7 @@ func newCurve(t *Table) curve {
 		c.x, c.y = append(c.x, t.X[i]), append(c.y, float64(t.Y[i]))
 	}
 	if t.Monotone == nil || *t.Monotone {
-		pooled := pava(c.y)
+		pooled := Monotone(c.y, nil)
 		for i := range pooled {
 			c.moved = max(c.moved, math.Abs(pooled[i]-c.y[i]))
 		}
@@ -62,22 +62,26 @@ func newCurve(t *Table) curve {
 	return c
 }
 
-// pava returns the closest non-decreasing sequence in least squares: pool
-// adjacent violators (Ayer and others 1955).
-func pava(y []float64) []float64 {
+// Monotone returns the closest non-decreasing sequence in weighted least squares:
+// pool adjacent violators (Ayer and others 1955), in one pass. Weights are above 0;
+// nil weighs all alike.
+func Monotone(y, weights []float64) []float64 {
 	type block struct {
-		sum float64
-		n   int
+		sum, weight float64
+		n           int
 	}
 	var blocks []block
-	for _, v := range y {
-		b := block{v, 1}
+	for i, v := range y {
+		b := block{v, 1, 1}
+		if weights != nil {
+			b.sum, b.weight = v*weights[i], weights[i]
+		}
 		for len(blocks) > 0 {
 			last := blocks[len(blocks)-1]
-			if last.sum*float64(b.n) <= b.sum*float64(last.n) {
+			if last.sum*b.weight <= b.sum*last.weight {
 				break
 			}
-			b.sum, b.n = b.sum+last.sum, b.n+last.n
+			b.sum, b.weight, b.n = b.sum+last.sum, b.weight+last.weight, b.n+last.n
 			blocks = blocks[:len(blocks)-1]
 		}
 		blocks = append(blocks, b)
@@ -85,10 +89,17 @@ func pava(y []float64) []float64 {
 	out := make([]float64, 0, len(y))
 	for _, b := range blocks {
 		for range b.n {
-			out = append(out, b.sum/float64(b.n))
+			out = append(out, b.sum/b.weight)
 		}
 	}
 	return out
+}
+
+// At reads the table at x; outside says that x lies beyond its points.
+func (t *Table) At(x float64) (y Nanos, outside bool) {
+	c := newCurve(t)
+	v, outside := c.at(x)
+	return Nanos(v), outside
 }
 
 // at evaluates the curve in ns; outside says that x lies beyond the grid, where
