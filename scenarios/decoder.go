@@ -9,7 +9,10 @@ import (
 
 // decoder walks nodes and collects problems. A value that cannot be read keeps
 // its default, so that everything else is still checked.
-type decoder struct{ ps *problemList }
+type decoder struct {
+	ps  *problemList
+	dir string // files with relative names are looked for here; "" = the current working directory
+}
 
 // block is a map of a scenario under its path.
 type block struct {

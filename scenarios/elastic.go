@@ -118,7 +118,7 @@ func (d *decoder) elastic(b block) *Elastic {
 		return nil
 	}
 	var none problemList // fleet has reported them
-	out.Scale = (&decoder{&none}).scale(n, b.at("replicas"))
+	out.Scale = (&decoder{ps: &none}).scale(n, b.at("replicas"))
 	return &out
 }
 

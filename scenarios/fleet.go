@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"fmt"
 	"io/fs"
 	"math"
 	"reflect"
@@ -33,27 +32,6 @@ func PresetNames() []string {
 		}
 	}
 	return out
-}
-
-// Preset reads a GPU profile that comes with the program. The error names what
-// is wrong with its file.
-func Preset(name string) (gpu.Profile, error) {
-	data, err := presets.FS.ReadFile(name + ".yaml")
-	if err != nil {
-		return gpu.Profile{}, fmt.Errorf("no GPU preset called %q", name)
-	}
-	var ps problemList
-	src := newText(Source{Name: "presets/" + name + ".yaml", Data: data})
-	d := decoder{&ps}
-	var p gpu.Profile
-	if root := parse(src, data, &ps); root != nil {
-		p.Spec = gpu.Defaults(gpu.Kind(textOf(root.get("kind"))))
-		d.fill(root, "", "a profile", reflect.ValueOf(&p).Elem())
-	}
-	if len(ps.list) > 0 {
-		return p, ps.sorted()[0]
-	}
-	return p, nil
 }
 
 func textOf(n *node) string {
@@ -136,7 +114,9 @@ func (d *decoder) group(fleet, own block, demand bool) Group {
 	case profile == nil:
 	case profile.kind == scalarNode:
 		ok = d.preset(profile, at.at("gpu"), &spec)
-		g.Preset = profile.text
+		if !profileFile(profile.text) { // a file's parameters say what it is, not its place
+			g.Preset = profile.text
+		}
 	default:
 		inline = block{d: d, n: profile, path: at.at("gpu")}
 		ok = d.inline(inline, &spec)
@@ -176,9 +156,13 @@ func (d *decoder) modelProblem(path, msg, hint string, blocks ...block) {
 }
 
 func (d *decoder) preset(n *node, path string, spec *gpu.Spec) bool {
-	p, err := Preset(n.text)
+	p, err := Profile(n.text, d.dir)
 	if err != nil {
-		d.ps.at(n, path, Suggest(n.text, PresetNames(), "taillab list gpus"), "%v", err)
+		hint := "taillab calibrate writes one"
+		if !profileFile(n.text) {
+			hint = Suggest(n.text, PresetNames(), "taillab list gpus")
+		}
+		d.ps.at(n, path, hint, "%v", err)
 		return false
 	}
 	*spec = p.Spec

@@ -19,7 +19,7 @@ type Options struct {
 	Seed    uint64           // base seed
 	Seeds   int              // replications; 0 = the scenario's
 
-	Dir     string    // trace files with relative names are looked for here; "" = the current working directory
+	Dir     string    // trace files and profiles with relative names are looked for here; "" = the current working directory
 	Stdin   io.Reader // read for the trace file "-"
 	SkipBad workloads.SkipBad
 	Files   *workloads.Files     // caches parsed trace files between scenarios; nil = one cache per Load
@@ -36,7 +36,7 @@ func Load(sources []Source, opt Options) ([]*Plan, []Problem) {
 	var problems []Problem
 	for _, s := range sources {
 		l := loader{opt: opt, src: newText(s), data: s.Data}
-		l.decoder = decoder{&l.list}
+		l.decoder = decoder{ps: &l.list, dir: opt.Dir}
 		if plan := l.load(); plan != nil && len(l.list.list) == 0 {
 			plans = append(plans, plan)
 		}

@@ -62,7 +62,7 @@ func remake(c policies.Catalog, family, name string, params json.RawMessage) (po
 	var ps problemList
 	var out policyDraft
 	if root := parse(newText(src), data, &ps); root != nil { // JSON is YAML
-		out, _ = (&decoder{&ps}).policy(root, "", family, catalog{c})
+		out, _ = (&decoder{ps: &ps}).policy(root, "", family, catalog{c})
 	}
 	if len(ps.list) > 0 {
 		return policyDraft{}, ps.sorted()

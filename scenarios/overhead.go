@@ -23,7 +23,7 @@ func LoadOverhead(src Source) (*Overhead, []Problem) {
 	var ps problemList
 	var out Overhead
 	if root := parse(t, src.Data, &ps); root != nil {
-		d := decoder{&ps}
+		d := decoder{ps: &ps}
 		b := d.open(root, "", "version", "overhead", "source", "requests")
 		version := 0
 		b.integer("version", &version, -unbounded, unbounded)

@@ -111,7 +111,7 @@ func (d *decoder) policy(n *node, path, family string, cat catalog) (policyDraft
 	out.Params = ParamsOf(p)
 	fresh := func() any {
 		var none problemList
-		return (&decoder{&none}).configure(entry, n, path, levels{cat: cat})
+		return (&decoder{ps: &none}).configure(entry, n, path, levels{cat: cat})
 	}
 	out.fresh = fresh
 	out.Make = func() balance.Balancer {

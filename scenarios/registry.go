@@ -164,7 +164,7 @@ func fleetKeys() []Key {
 	return append([]Key{
 		key("S.fleet.replicas", "int or {start, min, max}", "", "1…2,000,000; min 0 = may scale to zero", "size of the fleet; this or groups"),
 		key("S.fleet.groups", "list of {replicas, keys from gpu to straggler}", "", "", "replicas of several kinds; this or replicas"),
-		key("S.fleet.gpu", "preset or profile {kind, …}", "none", "taillab list gpus", "latency model; without it requests bring workload.demand"),
+		key("S.fleet.gpu", "preset, file or profile {kind, …}", "none", "taillab list gpus", "latency model; a file is what calibrate writes, its name counts from the working directory; without it requests bring workload.demand"),
 		key("S.fleet.slots", "int", "the profile's, else 1", "1…4096 (batch models: 64)", "concurrent batches or requests of a replica"),
 		key("S.fleet.max_batch", "int", "the profile's, else 1", "1…4096", "most requests of a batch"),
 		key("S.fleet.max_delay", "duration", "0", "[0, 10s]", "longest wait for a fuller batch"),

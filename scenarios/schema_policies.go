@@ -123,11 +123,11 @@ func tagged(s schema, tag reflect.StructTag) schema {
 	return s
 }
 
-// gpu is a preset, or a profile written out.
+// gpu is a preset, the name of a file with a profile, or a profile written out.
 func (m *schemaMaker) gpu() schema {
 	profile := m.fields(reflect.TypeFor[gpu.Profile]())
 	profile["required"] = []string{"kind"}
-	return anyOf(enum(PresetNames()...), profile)
+	return anyOf(enum(PresetNames()...), schema{"type": "string", "pattern": `[/\\]|\.ya?ml$`}, profile)
 }
 
 // arrivals is a process by its name, or {KIND: {PARAMETER: …}}; processes are the

@@ -122,7 +122,7 @@ func LoadTargets(src Source, opt TargetOptions) (*Targets, []Problem) {
 	t := newText(src)
 	t.holds = "targets file"
 	l := targetLoader{opt: opt}
-	l.decoder = decoder{&l.list}
+	l.decoder = decoder{ps: &l.list}
 	out := l.load(t, src.Data)
 	if len(l.list.list) > 0 {
 		return nil, l.list.sorted()

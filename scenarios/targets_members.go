@@ -194,7 +194,7 @@ func (l *targetLoader) source(n *node, path string, tls bool, s *TargetService) 
 func LoadMembers(src Source) ([]string, []Problem) {
 	t := newText(src)
 	l := targetLoader{}
-	l.decoder = decoder{&l.list}
+	l.decoder = decoder{ps: &l.list}
 	var out []string
 	seen := map[string]int{}
 	for i, line := range t.lines {

@@ -471,7 +471,7 @@ func TestTargetKeysAreRead(t *testing.T) {
 		root, why := set(root, splitPath(path), wrong)
 		require.Empty(t, why)
 		l := targetLoader{opt: TargetOptions{Env: testEnv}}
-		l.decoder = decoder{&l.list}
+		l.decoder = decoder{ps: &l.list}
 		l.tree(root, "t")
 		require.NotEmpty(t, l.list.list, k.Path)
 		if k.Later {

@@ -1,23 +1,57 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"taillab/realrun"
 	"taillab/scenarios"
+	"taillab/sim/gpu"
 )
 
 // calibrateCmd is `taillab calibrate`.
 type calibrateCmd struct {
-	Targets string        `arg:"" optional:"" help:"Targets file, or emulator for built-in backends."`
-	Profile string        `required:"" help:"File the profile is written to; for run --both --profile." placeholder:"FILE"`
-	Stated  time.Duration `help:"Lowest time a single request takes inside a backend, for those that do not state it." placeholder:"DURATION"`
-	Points  string        `help:"Fit a latency model to measured batches instead, a CSV with columns such as batch,ms; the profile is then one for fleet.gpu and for targets." placeholder:"FILE.csv"`
-	Sweep   int           `help:"Measure batches of 1 to N requests at every target instead, and fit a latency model to them, as --points does." placeholder:"N"`
-	Input   uint32        `default:"16" help:"With --sweep: tokens of every request." placeholder:"TOKENS"`
-	Kind    string        `enum:"affine,affine-tokens,hinge" default:"affine" help:"With --points or --sweep: the model, ${enum}."`
-	Common  common        `embed:""`
+	Targets   string        `arg:"" optional:"" help:"Targets file, or emulator for built-in backends."`
+	Profile   string        `required:"" help:"File the profile is written to; for run --both --profile." placeholder:"FILE"`
+	Stated    time.Duration `help:"Lowest time a single request takes inside a backend, for those that do not state it." placeholder:"DURATION"`
+	Points    string        `help:"Fit a latency model to what was measured before, a CSV (see below); the profile is then one for fleet.gpu and for targets." placeholder:"FILE.csv"`
+	Sweep     int           `help:"Measure batches of 1 to N requests at every target instead, and fit a latency model to them, as --points does." placeholder:"N"`
+	Input     uint32        `default:"16" help:"With --sweep: tokens of every request." placeholder:"TOKENS"`
+	Kind      string        `enum:"affine,affine-tokens,hinge,smooth-max,table,tokens" default:"affine" help:"With --points or --sweep: the model, ${enum}."`
+	Scale     string        `help:"With --points of a served run: find one factor on all times of a preset or profile on its first third, and score it on the rest." placeholder:"PROFILE"`
+	Slots     int           `help:"With --kind tokens or --scale: requests that a replica takes at a time; else the most that were seen." placeholder:"N"`
+	Weight    string        `enum:"relative,sqrt" default:"relative" help:"With --points: what counts, ${enum}; sqrt for attention terms."`
+	SkipBad   bool          `help:"With --points: leave out rows that cannot be used, however many."`
+	Residuals string        `help:"With --points: write every point, measured and predicted." placeholder:"FILE.csv"`
+	Common    common        `embed:""`
+}
+
+// Help tells the forms of --points.
+func (c *calibrateCmd) Help() string {
+	return `Without --points and --sweep: the idle overhead of backends, for run --both --profile.
+
+--points fits a latency model to rows of a CSV; its header says what they are:
+
+	batch,ms                                batches and their times; also tokens and tokens_sq of a batch
+	concurrency,input,output,tpot_ms,ttft_ms   closed loops of equal requests: --kind tokens
+	arrival_s,input,output,ttft_ms,e2e_ms   the requests of a served run, replica if there were several: --kind tokens, or --scale PROFILE
+
+Errors are told with each row left out in turn; of a served run, on the two thirds that were not fitted. Rows without numbers or with times of 0 are left out if they are at most 1 in 100.`
+}
+
+func (c *calibrateCmd) checkPoints() error {
+	switch {
+	case c.Slots < 0 || c.Slots > 4096:
+		return fmt.Errorf("--slots is %d: it must lie in [1, 4096], or be left out", c.Slots)
+	case c.Slots > 0 && c.Scale == "" && c.kind() != gpu.Tokens:
+		return errors.New("--slots goes with --kind tokens or --scale")
+	case c.Scale != "" && c.Residuals != "":
+		return errors.New("--residuals: --scale fits no single points")
+	case c.Scale != "" && c.kind() != gpu.Affine:
+		return errors.New("--scale takes the kind of its profile: leave --kind out")
+	}
+	return nil
 }
 
 // run measures the idle overhead and writes the profile.
@@ -26,7 +60,12 @@ func (c *calibrateCmd) run(s *session) int {
 	case c.Points != "" && (c.Targets != "" || c.Sweep != 0):
 		return s.fail(exitUsage, "", "--points fits what was measured before: leave the targets and --sweep out")
 	case c.Points != "":
-		return c.fitCurve(s)
+		if err := c.checkPoints(); err != nil {
+			return s.fail(exitUsage, "", "%v", err)
+		}
+		return c.fitPoints(s)
+	case c.Scale != "" || c.Slots != 0 || c.SkipBad || c.Residuals != "":
+		return s.fail(exitUsage, "", "--scale, --slots, --skip-bad and --residuals go with --points")
 	case c.Targets == "":
 		return s.fail(exitUsage, "name a targets file, or emulator; or fit measured batches with --points FILE.csv", "calibrate needs something to measure")
 	}
