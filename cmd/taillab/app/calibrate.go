@@ -16,8 +16,9 @@ type calibrateCmd struct {
 	Profile   string        `required:"" help:"File the profile is written to; for run --both --profile." placeholder:"FILE"`
 	Stated    time.Duration `help:"Lowest time a single request takes inside a backend, for those that do not state it." placeholder:"DURATION"`
 	Points    string        `help:"Fit a latency model to what was measured before, a CSV (see below); the profile is then one for fleet.gpu and for targets." placeholder:"FILE.csv"`
-	Sweep     int           `help:"Measure batches of 1 to N requests at every target instead, and fit a latency model to them, as --points does." placeholder:"N"`
-	Input     uint32        `default:"16" help:"With --sweep: tokens of every request." placeholder:"TOKENS"`
+	Sweep     int           `help:"Measure batches of 1 to N requests at every target instead, with --kind tokens closed loops of 1 to N, and fit a latency model to them, as --points does." placeholder:"N"`
+	Input     uint32        `default:"16" help:"With --sweep: tokens of every request; of closed loops the shortest prompts, others are 4 and 16 times as long." placeholder:"TOKENS"`
+	Output    uint32        `default:"32" help:"With --sweep and --kind tokens: the shorter answers, the longer ones are 4 times as long." placeholder:"TOKENS"`
 	Kind      string        `enum:"affine,affine-tokens,hinge,smooth-max,table,tokens" default:"affine" help:"With --points or --sweep: the model, ${enum}."`
 	Scale     string        `help:"With --points of a served run: find one factor on all times of a preset or profile on its first third, and score it on the rest." placeholder:"PROFILE"`
 	Slots     int           `help:"With --kind tokens or --scale: requests that a replica takes at a time; else the most that were seen." placeholder:"N"`

@@ -71,7 +71,11 @@ func (c *calibrateCmd) fit(m *measured) (fitted, error) {
 	case run:
 		return c.fitServed(m)
 	case loop:
-		return c.fitLoops(m)
+		rows, err := m.loops()
+		if err != nil {
+			return fitted{}, err
+		}
+		return c.fitLoops(rows)
 	}
 	points, err := m.points()
 	if err != nil {
@@ -97,11 +101,7 @@ func (c *calibrateCmd) fitBatches(points []fit.Point) (fitted, error) {
 	return c.made(spec, &r, "batches and their times"), err
 }
 
-func (c *calibrateCmd) fitLoops(m *measured) (fitted, error) {
-	rows, err := m.loops()
-	if err != nil {
-		return fitted{}, err
-	}
+func (c *calibrateCmd) fitLoops(rows []fit.Loop) (fitted, error) {
 	spec, r, err := fit.FitLoops(rows, c.options())
 	for _, l := range rows {
 		spec.Slots = max(spec.Slots, int(l.Concurrency))
@@ -246,29 +246,50 @@ func (c *calibrateCmd) sweep(s *session) int {
 	switch {
 	case c.Sweep < 2 || c.Sweep > maxSweep:
 		return s.fail(exitUsage, "", "--sweep is %d: it must lie in [2, %d]", c.Sweep, maxSweep)
-	case c.kind() != gpu.Affine:
-		return s.fail(exitUsage, "measure batches of different sizes in tokens yourself, and fit them with --points FILE.csv", "--sweep measures batches of equal requests, which tell a model of kind affine only")
+	case c.kind() != gpu.Affine && c.kind() != gpu.Tokens:
+		return s.fail(exitUsage, "measure batches of different sizes in tokens yourself, and fit them with --points FILE.csv", "--sweep measures batches of equal requests, which tell a model of kind affine, or closed loops, which tell one of kind tokens")
 	}
 	targets, code := c.read(s)
 	if code != exitOK {
 		return code
 	}
-	batches, err := realrun.MeasureBatches(s.ctx, targets, c.Sweep, c.Input)
+	measure := c.sweepBatches
+	if c.kind() == gpu.Tokens {
+		measure = c.sweepLoops
+	}
+	f, source, err := measure(s, targets)
 	if err != nil {
 		if code := s.stopped.get(); code != 0 {
 			return s.fail(code, "", "interrupted: no profile was written")
 		}
 		return s.fail(exitBroken, "", "%v", err)
 	}
+	return c.write(s, f, source)
+}
+
+func (c *calibrateCmd) sweepBatches(s *session, targets *scenarios.Targets) (f fitted, source string, err error) {
+	batches, err := realrun.MeasureBatches(s.ctx, targets, c.Sweep, c.Input)
+	if err != nil {
+		return f, "", err
+	}
 	var points []fit.Point
 	for _, b := range batches {
 		points = append(points, fit.Point{Items: float64(b.Size), MS: float64(b.Time) / 1e6})
 		fmt.Fprintf(s.out, "backend %-3d batch %-4d %v\n", b.Backend, b.Size, rounded(b.Time))
 	}
-	source := fmt.Sprintf("%s, bursts of requests of %d tokens", c.Targets, c.Input)
-	f, err := c.fitBatches(points)
+	f, err = c.fitBatches(points)
+	return f, fmt.Sprintf("%s, bursts of requests of %d tokens", c.Targets, c.Input), err
+}
+
+func (c *calibrateCmd) sweepLoops(s *session, targets *scenarios.Targets) (f fitted, source string, err error) {
+	var rows []fit.Loop
+	_, err = realrun.MeasureLoops(s.ctx, targets, c.Sweep, c.Input, c.Output, func(l realrun.Loop) {
+		rows = append(rows, fit.Loop{Concurrency: float64(l.Concurrency), Input: l.Input, Output: l.Output, TPOT: float64(l.TPOT) / 1e6, TTFT: float64(l.TTFT) / 1e6})
+		fmt.Fprintf(s.out, "backend %-3d %4d requests of %6.0f + %5.0f tokens: TTFT %v, TPOT %v\n", l.Backend, l.Concurrency, l.Input, l.Output, rounded(l.TTFT), rounded(l.TPOT))
+	})
 	if err != nil {
-		return s.fail(exitUsage, "", "%s: %v", source, err)
+		return f, "", err
 	}
-	return c.write(s, f, source)
+	f, err = c.fitLoops(rows)
+	return f, fmt.Sprintf("%s, closed loops of up to %d requests", c.Targets, c.Sweep), err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"taillab/realrun/emulator"
+	"taillab/scenarios"
 	"taillab/sim/gpu"
 )
 
@@ -71,6 +72,29 @@ func TestSweptProfilesAreModels(t *testing.T) {
 	r = call(Process{Args: []string{"check", "-", "--set", "workload.input=100", "--set", "fleet.gpu=" + string(text)},
 		Stdin: strings.NewReader(strings.Replace(small, "demand: {lognormal: {mean: 10ms, cv: 1}}", "output: 1", 1))})
 	require.Equal(t, exitOK, r.code, r.err)
+}
+
+// Closed loops at a backend that makes tokens give a profile of their kind.
+func TestSweptLoopsAreModels(t *testing.T) {
+	t.Parallel()
+	spec := gpu.Defaults(gpu.Tokens)
+	spec.Step, spec.Prefill, spec.Slots = gpu.Step{Base: 1e6, PerSeq: 0.2e6}, gpu.Prefill{PerToken: 20_000}, 8
+	model, problems := gpu.New(spec)
+	require.Empty(t, problems)
+	f, err := emulator.Start(t.Context(), emulator.Config{Replicas: []emulator.Replica{{Model: model}}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
+	dir := t.TempDir()
+	targets, profile := filepath.Join(dir, "targets.yaml"), filepath.Join(dir, "p.yaml")
+	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nservices: {main: {transport: openai-chat, targets: ['"+f.URLs()[0]+"']}}\n"), 0o600))
+	r := call(Process{Args: []string{"calibrate", targets, "--sweep", "4", "--kind", "tokens", "--output", "16", "--profile", profile}})
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Equal(t, 12, strings.Count(r.out, "TPOT"))
+	p, err := scenarios.Profile(profile, "")
+	require.NoError(t, err)
+	require.Equal(t, 4, p.Slots)
+	require.Positive(t, p.Step.Base, "how well it fits is the machine's")
+	require.Equal(t, exitOK, checkProfile(profile).code)
 }
 
 func TestPointsThatAreRefused(t *testing.T) {
