@@ -58,7 +58,7 @@ scenarios: ## check every scenario that ships with the program or its examples
 	$(GO) run ./cmd/taillab check $$($(GO) run ./cmd/taillab list scenarios | sed 's/ .*//' | grep -vx trace) # trace needs a file
 	$(GO) run ./examples/policy check examples/policy/study.yaml
 
-GATED = few-replicas many-gateways stale-herd fast-failing-replica amnesia-churn azure-conv wechat-jiq quota-frontier quota-topology quota-fairness quota-shards gpu-units lock-stall rolling-bad-build
+GATED = few-replicas many-gateways stale-herd fast-failing-replica amnesia-churn cold-start global-slowdown-hedge tidal-idle batching azure-conv wechat-jiq quota-frontier quota-topology quota-fairness quota-shards gpu-units lock-stall rolling-bad-build
 
 gate: ## our own gates: results against baselines/, and what the shipped scenarios claim
 	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; $(GO) build -o $$d/taillab ./cmd/taillab; \

@@ -36,7 +36,11 @@ func (s *summing) warnWarmup() {
 	}
 	slots := float64(max(s.in.Slots, 1))
 	need, what := settleServices/slots, "a fleet needs to settle (50 mean service times with one slot a replica)"
-	if rho := s.out.Utilization; s.in.Separate && rho != nil && *rho < 1 {
+	rho := s.out.Utilization
+	if s.runs[0].setup.NoCapacity { // a slot that is busy with a small batch is not full
+		rho = s.in.Load
+	}
+	if s.in.Separate && rho != nil && *rho < 1 {
 		gap := 1 - math.Sqrt(*rho)
 		need, what = settleRelaxations/(slots*gap*gap), "replicas with a queue of their own need to settle (3/(1−√ρ)² mean service times with one slot)"
 	}

@@ -45,6 +45,15 @@ func TestWarmupFloors(t *testing.T) {
 	require.True(t, short(CellRuns{Separate: true, Runs: runs(1100*ms, .9)}, Options{}))
 	require.False(t, short(CellRuns{Separate: true, Runs: runs(1150*ms, .9)}, Options{}))
 
+	// Slots that serve batches are busy long before they are full.
+	batching := func(start time.Duration) []*Collector {
+		return []*Collector{started(start, .99, Setup{NoCapacity: true})}
+	}
+	load := .25
+	require.True(t, short(CellRuns{Separate: true, Load: &load, Runs: batching(11 * ms)}, Options{}))
+	require.False(t, short(CellRuns{Separate: true, Load: &load, Runs: batching(13 * ms)}, Options{}))
+	require.False(t, short(CellRuns{Separate: true, Runs: batching(51 * ms)}, Options{}), "no load is known: the rule for fleets")
+
 	// Where the rule says nothing.
 	require.False(t, short(CellRuns{Runs: runs(0, .9)}, Options{WarmupAuto: true}))
 	require.False(t, short(CellRuns{Runs: runs(0, .9)}, Options{Transient: true}))
