@@ -37,7 +37,7 @@ type capacityCmd struct {
 
 // Help implements kong.HelpProvider.
 func (c *capacityCmd) Help() string {
-	return `The load at which the rule stops holding is bisected for every policy, with the seeds of the scenario; near the threshold twice as many (at least 10) decide. All policies meet the same arrivals. The interval holds the loads that these seeds cannot tell from the threshold: at its lower end the rule is met with confidence, and that is the load to plan for.
+	return `The load at which the rule stops holding is bisected for every policy, with the seeds of the scenario; near the threshold twice as many (at least 10) decide. All policies meet the same arrivals. The interval holds the loads that these seeds cannot tell from the threshold: at its lower end the rule is met with confidence, and that is the load to plan for. With measure.warmup: auto, every load that is tried has a pilot of its own.
 
 	taillab capacity wechat-jiq --slo 'p99() < 600ms'
 	taillab capacity wechat-jiq --slo 'p99() < 600ms' --over replicas=40..160
@@ -73,9 +73,6 @@ func (c *capacityCmd) run(s *session) int {
 	plans, code := s.load([]string{c.Scenario}, &c.Scenarios)
 	if plans == nil {
 		return code
-	}
-	if plans[0].Cells[0].Setup.Measure.WarmupAuto {
-		return s.fail(exitUsage, "such as --set measure.warmup=20%, which suits every load that is tried", "measure.warmup is auto: that takes a pilot at each load")
 	}
 	q := &quest{s: s, cmd: c, plan: plans[0], rule: rule, selections: selections, started: started}
 	if err := q.prepare(at, unit); err != nil {

@@ -27,6 +27,8 @@ type setting struct {
 	runs     []*reports.Collector
 	point    reports.CapacityPoint
 	warnings []reports.Warning
+
+	unsettled bool // the pilot did not find a warm-up
 }
 
 func (q *quest) addSeries(cell *scenarios.Cell) {
@@ -53,7 +55,7 @@ func (q *quest) search() (complete bool) {
 	defer bar.end()
 	expected := len(q.series) * (8*q.few + 8*q.many) // as a search costs on the whole
 	for {
-		questions, runs, err := q.ask()
+		questions, err := q.ask()
 		if err != nil {
 			q.broken = true
 			q.s.fail(exitBroken, "", "%s: %v", q.plan.Name, err)
@@ -62,25 +64,99 @@ func (q *quest) search() (complete bool) {
 		if len(questions) == 0 {
 			return true
 		}
-		before, part := float64(q.runs), float64(len(runs))
-		res := runner.DoRuns(q.s.ctx, sim.Host{}, runs, runner.Options{Jobs: q.cmd.Jobs,
-			Progress: func(x float64) { bar.update(min((before+x*part)/float64(expected), 0.99)) }})
-		if err := res.Err(); err != nil {
-			q.broken = true
-			first, _, _ := strings.Cut(err.Error(), "\n") // the others repeat it
-			q.s.fail(exitBroken, "", "%s: %s", q.plan.Name, first)
+		do := func(runs []scenarios.Run) *runner.Result {
+			before, part := float64(q.runs), float64(len(runs))
+			return q.execute(runs, func(x float64) { bar.update(min((before+x*part)/float64(expected), 0.99)) })
+		}
+		if !q.settle(questions, do) {
 			return false
 		}
-		if !res.Complete {
+		var runs []scenarios.Run
+		for i, a := range questions {
+			runs = append(runs, q.list(a.target.cell, i, len(a.target.runs), a.seeds)...)
+		}
+		res := do(runs)
+		if res == nil {
 			return false
 		}
 		q.answer(questions, res)
 	}
 }
 
-// ask collects the next question of every search, and the runs that answer them.
-// What needs no run is answered at once.
-func (q *quest) ask() (questions []question, runs []scenarios.Run, err error) {
+// list makes the runs of a cell for replications from…to−1, which answer question i.
+func (q *quest) list(cell *scenarios.Cell, i, from, to int) (runs []scenarios.Run) {
+	for rep := from; rep < to; rep++ {
+		runs = append(runs, scenarios.Run{Cell: cell, Index: i, Rep: rep, Seed: chance.RunSeed(q.plan.BaseSeed, rep)})
+	}
+	return runs
+}
+
+// execute makes runs; nil when they were interrupted or broke, which is told.
+func (q *quest) execute(runs []scenarios.Run, progress func(float64)) *runner.Result {
+	res := runner.DoRuns(q.s.ctx, sim.Host{}, runs, runner.Options{Jobs: q.cmd.Jobs, Progress: progress})
+	if err := res.Err(); err != nil {
+		q.broken = true
+		first, _, _ := strings.Cut(err.Error(), "\n") // the others repeat it
+		q.s.fail(exitBroken, "", "%s: %s", q.plan.Name, first)
+		return nil
+	}
+	if !res.Complete {
+		return nil
+	}
+	q.runs += len(res.Runs)
+	return res
+}
+
+// pilotSeeds bounds a pilot, as that of a run.
+const pilotSeeds = 10
+
+// settle finds the warm-up of the settings that leave it open, by a pilot of each from
+// its first request on (MSER-5). A policy that does not settle in the first half of it
+// has no percentile there and does not meet a rule on one. False when the pilots were
+// not made.
+func (q *quest) settle(questions []question, do func([]scenarios.Run) *runner.Result) bool {
+	var runs []scenarios.Run
+	for i, a := range questions {
+		if a.target.cell.Setup.Measure.WarmupAuto {
+			runs = append(runs, q.list(withMeasure(a.target.cell, func(m *scenarios.Measure) { m.Tape = false }), i, 0, min(a.seeds, pilotSeeds))...)
+		}
+	}
+	if runs == nil {
+		return true
+	}
+	res := do(runs)
+	if res == nil {
+		return false
+	}
+	pilots := make([][]*reports.Collector, len(questions))
+	for i := range res.Runs {
+		pilots[res.Runs[i].Index] = append(pilots[res.Runs[i].Index], res.Runs[i].Collectors()...)
+	}
+	for i, pilot := range pilots {
+		if pilot == nil {
+			continue
+		}
+		t := questions[i].target
+		cut, ok := reports.WarmUp(pilot)
+		if !ok {
+			cut, t.unsettled = pilot[0].MeasuredTime()/2, true
+		}
+		t.cell = withMeasure(t.cell, func(m *scenarios.Measure) { m.WarmupAuto, m.WarmupTime = false, cut })
+	}
+	return true
+}
+
+// withMeasure is a cell with another Measure.
+func withMeasure(c *scenarios.Cell, edit func(*scenarios.Measure)) *scenarios.Cell {
+	cell, setup := *c, *c.Setup
+	edit(&setup.Measure)
+	cell.Setup = &setup
+	return &cell
+}
+
+// ask collects the next question of every search. What needs no run is answered at
+// once.
+func (q *quest) ask() (questions []question, err error) {
 	for _, x := range q.series {
 		for {
 			point, seeds, ok := x.search.Next()
@@ -91,7 +167,7 @@ func (q *quest) ask() (questions []question, runs []scenarios.Run, err error) {
 			if t == nil {
 				cell, why, err := q.vary.cell(x.template, point)
 				if err != nil {
-					return nil, nil, err
+					return nil, err
 				}
 				t = &setting{cell: cell}
 				x.seen[point] = t
@@ -103,14 +179,11 @@ func (q *quest) ask() (questions []question, runs []scenarios.Run, err error) {
 				x.search.Add(point, seeds, answerOf(&t.point))
 				continue
 			}
-			for rep := len(t.runs); rep < seeds; rep++ {
-				runs = append(runs, scenarios.Run{Cell: t.cell, Index: len(questions), Rep: rep, Seed: chance.RunSeed(q.plan.BaseSeed, rep)})
-			}
 			questions = append(questions, question{x, point, seeds, t})
 			break
 		}
 	}
-	return questions, runs, nil
+	return questions, nil
 }
 
 // answer judges the settings that were measured.
@@ -119,13 +192,17 @@ func (q *quest) answer(questions []question, res *runner.Result) {
 		t := questions[res.Runs[i].Index].target
 		t.runs = append(t.runs, res.Runs[i].Collectors()...)
 	}
-	q.runs += len(res.Runs)
+	auto := q.plan.Cells[0].Setup.Measure.WarmupAuto
 	for _, a := range questions {
 		c, t := a.target.cell, a.target
 		in := runsOf(c)
 		in.Runs = t.runs
-		cells, warnings := reports.Summarize([]reports.CellRuns{in}, reports.Options{Confidence: q.cmd.Confidence})
-		t.point = reports.JudgeSLO(q.rule, &cells[0], reports.JudgeOptions{Confidence: q.cmd.Confidence, AllowOverload: q.plan.AllowOverload, Warnings: warnings})
+		cells, warnings := reports.Summarize([]reports.CellRuns{in}, reports.Options{Confidence: q.cmd.Confidence, WarmupAuto: auto})
+		if t.unsettled {
+			warnings = append(warnings, reports.Warning{Code: "warmup-short", Policy: c.Policy, Load: c.Load, Axes: c.Axes,
+				Message: "no steady state in the first half of the pilot (MSER-5); use more requests"})
+		}
+		t.point = reports.JudgeSLO(q.rule, &cells[0], reports.JudgeOptions{Confidence: q.cmd.Confidence, AllowOverload: q.plan.AllowOverload, WarmupAuto: auto, Warnings: warnings})
 		t.point.At, t.warnings = q.vary.at(a.point), warnings
 		q.s.log.Debug("measured", "policy", c.Policy, "at", t.point.At, "seeds", a.seeds, "verdict", t.point.Verdict)
 		a.series.search.Add(a.point, a.seeds, answerOf(&t.point))

@@ -58,6 +58,37 @@ func TestCapacityOfMM1(t *testing.T) {
 	require.Less(t, c.Runs, 99*8/4, "bisection, not a sweep")
 }
 
+// A warm-up that is looked for has a pilot at every load that is tried, found from the
+// first seeds; the answer is that of theory as well, and does not hang on the jobs.
+func TestCapacityFindsItsWarmup(t *testing.T) {
+	t.Parallel()
+	auto := []string{"--slo", "p99() < 100ms", "--seeds", "8", "--step", "0.01", "--set", "measure.warmup=auto"}
+	c := capacities(t, mm1, auto...)
+	want := 1 - math.Log(100)*10/100
+	r := c.Policies[0]
+	require.Equal(t, reports.CapacityFound, r.Outcome)
+	require.InDelta(t, want, *r.Capacity, 0.03)
+	require.Greater(t, c.Runs, r.Runs, "pilots are runs, too")
+	require.LessOrEqual(t, c.Runs, 2*r.Runs)
+	again := capacities(t, mm1, append(auto, "-j", "1")...)
+	require.Equal(t, c.Policies, again.Policies)
+}
+
+// Where a load is never steady, the rule is not met there, whatever the percentile of
+// so short a run says.
+func TestCapacityWithoutASteadyState(t *testing.T) {
+	t.Parallel()
+	late := strings.Replace(mm1, "policies:", "faults: [{at: 70s, target: {replica: 0}, kind: slow, factor: 1.4}]\npolicies:", 1)
+	c := capacities(t, late, "--slo", "p99() < 10s", "--seeds", "4", "--step", "0.1", "--set", "measure.warmup=auto")
+	reasons := ""
+	for _, p := range c.Policies[0].Points {
+		if p.Verdict == reports.Fail {
+			reasons += *p.Reason
+		}
+	}
+	require.Contains(t, reasons, "warmup-short")
+}
+
 // A sweep of every load with the same seeds, judged by the same rule, gives the same
 // ends of the interval: what the search leaves out would have changed nothing.
 func TestCapacityAgreesWithASweep(t *testing.T) {
