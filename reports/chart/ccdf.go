@@ -32,7 +32,7 @@ const leastLeft = 30
 func CCDF(in CCDFInput, theme Theme) Figure {
 	cmpIn := in.asP99()
 	f := Figure{
-		Kind: KindCCDF, ID: in.id(string(KindCCDF)), theme: theme, scene: &scene{},
+		Kind: KindCCDF, ID: in.id(string(KindCCDF)), theme: theme, scene: &scene{palette: in.Palette},
 		Title:    in.title(cmpIn),
 		Subtitle: "Latency distribution of completed requests" + where(in.At) + "; the marks are P99",
 		Labels:   labelsOf(cmpIn.Series),
@@ -171,7 +171,7 @@ func (s *scene) tails(b box, in CCDFInput, shown []int, lines [][]pt) bool {
 	s.write((b.left+b.right)/2, b.bottom+23, "latency, log scale", tickSize, muted, 0.5)
 	for _, i := range shown {
 		s.series(i, func() {
-			l := in.Earlier.look(i)
+			l := in.Earlier.look(s.look(in.Series[i].Label, i))
 			if before := in.Earlier.find(in.Series[i].Label); before != nil {
 				line, _ := before.tail()
 				s.tailLine(line, x, y, l.before())
@@ -182,7 +182,7 @@ func (s *scene) tails(b box, in CCDFInput, shown []int, lines [][]pt) bool {
 	for _, i := range shown {
 		if p := in.Series[i].P99; drawable(p.V) && *p.V >= x0 && *p.V <= x1 {
 			s.series(i, func() {
-				s.marker(lookOf(i), pt{x.at(*p.V), y.at(0.01)}, 2.6, in.Series[i].Label+": P99 "+withCI(p))
+				s.marker(s.look(in.Series[i].Label, i), pt{x.at(*p.V), y.at(0.01)}, 2.6, in.Series[i].Label+": P99 "+withCI(p))
 			})
 		}
 	}
@@ -227,7 +227,7 @@ func (s *scene) key(b box, in CCDFInput, shown []int, w float64) {
 	s.write(right, b.top, "P99", tickSize, muted, 1)
 	step := min(14, (b.height()-6)/float64(len(order)))
 	for k, i := range order {
-		l := in.Earlier.look(i)
+		l := in.Earlier.look(s.look(in.Series[i].Label, i))
 		y := b.top + 8 + step*(float64(k)+0.5)
 		v := LatencyPtr(in.Series[i].P99.V)
 		room := right - left - swatch - 5 - textWidth(v, labelSize, false) - 6

@@ -28,6 +28,10 @@ type Origin struct {
 	Seed     uint64
 	Seeds    int
 	Requests int64 // measured requests behind the chart; 0 leaves it out
+
+	// Palette lists all labels of the page, so that each has one colour in all charts,
+	// whichever of them a chart draws and in whatever order. Nil: by place in the chart.
+	Palette []string
 }
 
 // Value is a measured number with its confidence interval; both in the unit of

@@ -34,9 +34,8 @@ func (e *Earlier[S]) words() string {
 	return "; dashed: " + e.Name
 }
 
-// look is lookOf where dashes are free; beside another run they mean that run.
-func (e *Earlier[S]) look(i int) look {
-	l := lookOf(i)
+// look is that of a series where dashes are free; beside another run they mean that run.
+func (e *Earlier[S]) look(l look) look {
 	if e != nil {
 		l.dash = nil
 	}

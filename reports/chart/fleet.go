@@ -3,6 +3,7 @@ package chart
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // FleetInput is what FleetTimeline draws: how autoscalers follow a load, and what the
@@ -19,6 +20,7 @@ type FleetInput struct {
 // milliseconds per interval; an interval without a value is left out of P99.
 type FleetSeries struct {
 	Label               string
+	Policy              string // whose colour it has; empty: the label's. The second of one policy has other dashes
 	Desired, Ready, P99 Series
 }
 
@@ -26,7 +28,7 @@ type FleetSeries struct {
 // desired (thin, dashed) and ready (solid), and P99 on a log scale with its limit.
 func FleetTimeline(in FleetInput, theme Theme) Figure {
 	f := Figure{
-		Kind: KindFleet, ID: in.id(string(KindFleet)), theme: theme, scene: &scene{},
+		Kind: KindFleet, ID: in.id(string(KindFleet)), theme: theme, scene: &scene{palette: in.Palette},
 		Subtitle: "Offered load, replicas (dashed: desired) and P99 over the time of one run" + where(in.At),
 		Header:   []string{"policy", "most desired", "most ready", "mean ready", "highest P99", "intervals above the limit"},
 	}
@@ -168,7 +170,11 @@ func (s *scene) fleet(b box, in FleetInput, labels []string) {
 		x1 = x0 + 1
 	}
 	if len(labels) > 1 {
-		b.top = s.lineKey(b, labels)
+		looks := make([]look, len(labels))
+		for i, l := range s.fleetLooks(in.Policies) {
+			looks[i] = l.look
+		}
+		b.top = s.lineKey(b, labels, looks)
 	}
 	b.left += textWidth("500 ms", tickSize, false) + 6
 	b.bottom -= 24
@@ -187,6 +193,32 @@ func (s *scene) fleet(b box, in FleetInput, labels []string) {
 	s.latencyPanel(part(2), in, x)
 	s.drawX(box{b.left, 0, b.right, b.bottom}, x, ticks(linTicks(x0, x1, 8), func(v float64) string { return short(v) + " s" }), false)
 	s.write((b.left+b.right)/2, b.bottom+23, "time since the run began", tickSize, muted, 0.5)
+}
+
+// fleetLook is how a fleet is drawn: ready replicas have dashes of their own.
+type fleetLook struct {
+	look
+	ready []float64
+}
+
+// fleetLooks give the fleets of one policy, in two hosts, one colour: the second has
+// dots where the first has a line.
+func (s *scene) fleetLooks(ps []FleetSeries) []fleetLook {
+	out := make([]fleetLook, len(ps))
+	for i, p := range ps {
+		if p.Policy == "" {
+			out[i].look = s.look(p.Label, i)
+			continue
+		}
+		first := slices.IndexFunc(ps, func(q FleetSeries) bool { return q.Policy == p.Policy })
+		out[i].look = s.look(p.Policy, first)
+		if first < i {
+			out[i].dash, out[i].ready = dashes[2], dashes[2]
+		} else {
+			out[i].dash = nil
+		}
+	}
+	return out
 }
 
 // counts is a linear axis from 0 over the values of several series.
@@ -229,12 +261,13 @@ func (s *scene) replicaPanel(b box, ps []FleetSeries, x axis) {
 	y := counts(b, all...)
 	s.write(b.left, b.top-4, "replicas; dashed: desired", tickSize, text, 0)
 	s.drawY(b, y, ticks(linTicks(y.lo, y.hi, 4), tickNumber))
+	looks := s.fleetLooks(ps)
 	for i, p := range ps {
-		l := lookOf(i)
+		l := looks[i]
 		s.series(i, func() {
 			each := pointsOf(3 * len(ps))
 			s.stroke(l.line, 0.9, []float64{3, 2}, steps(p.Desired, x, y, each)...)
-			s.stroke(l.line, 1.5, nil, steps(p.Ready, x, y, each)...)
+			s.stroke(l.line, 1.5, l.ready, steps(p.Ready, x, y, each)...)
 		})
 	}
 }
@@ -274,8 +307,9 @@ func (s *scene) latencyPanel(b box, in FleetInput, x axis) {
 	if limited {
 		s.stroke(text, 1, []float64{1.5, 2}, pt{b.left, y.at(*in.LimitMS)}, pt{b.right - 8, y.at(*in.LimitMS)})
 	}
+	looks := s.fleetLooks(in.Policies)
 	for i, p := range in.Policies {
-		l := lookOf(i)
+		l := looks[i].look
 		s.series(i, func() {
 			var line []pt
 			for _, q := range thin(p.P99, pointsOf(3*len(in.Policies))) {

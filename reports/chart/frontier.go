@@ -66,7 +66,7 @@ func (d Dimension) side() string {
 // that no other point beats in one dimension without losing in the other.
 func Frontier(in FrontierInput, theme Theme) Figure {
 	f := Figure{
-		Kind: KindFrontier, ID: in.id(string(KindFrontier)), theme: theme, scene: &scene{},
+		Kind: KindFrontier, ID: in.id(string(KindFrontier)), theme: theme, scene: &scene{palette: in.Palette},
 		Subtitle: in.Y.Name + " (" + in.Y.side() + ") against " + in.X.Name + " (" + in.X.side() + ")" + where(in.At),
 		Header:   []string{"policy", in.X.Name, in.Y.Name, "on the frontier"},
 	}
@@ -221,7 +221,7 @@ func (s *scene) frontier(b box, in FrontierInput, ps []FrontierPoint, front []bo
 	s.write((b.left+b.right)/2, b.bottom+23, in.X.Name+logWord(in.X.Log), tickSize, muted, 0.5)
 	s.paretoLine(x, y, ps, front)
 	for i, name := range names {
-		s.series(i, func() { s.frontierSeries(x, y, ps, name, lookOf(i)) })
+		s.series(i, func() { s.frontierSeries(x, y, ps, name, s.look(name, i)) })
 	}
 	s.frontierLabels(b, in, x, y, ps, front, names)
 }
@@ -306,7 +306,7 @@ func (s *scene) frontierLabels(b box, in FrontierInput, x, y axis, ps []Frontier
 			}
 			taken = append(taken, c)
 			k := slices.Index(names, ps[i].name())
-			s.series(k, func() { s.write(left.x, left.y, text, labelSize, lookOf(k).label, 0) })
+			s.series(k, func() { s.write(left.x, left.y, text, labelSize, s.look(names[k], k).label, 0) })
 			break
 		}
 	}

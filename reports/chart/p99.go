@@ -36,7 +36,7 @@ func (p P99Series) value(i int) Value {
 // the names at the ends of the lines. One load alone is drawn as dots with bars.
 func P99vsLoad(in P99Input, theme Theme) Figure {
 	f := Figure{
-		Kind: KindP99, ID: in.id(string(KindP99)), theme: theme, scene: &scene{},
+		Kind: KindP99, ID: in.id(string(KindP99)), theme: theme, scene: &scene{palette: in.Palette},
 		Title:    leadersTitle(in),
 		Subtitle: "P99 latency against " + in.xWord() + "; bands are confidence intervals",
 		Labels:   labelsOf(in.Series),
@@ -169,11 +169,11 @@ func (s *scene) curves(b box, in P99Input, shown []int, lo, hi float64) {
 		opacity = 0.1 // many bands on top of each other hide the lines
 	}
 	for _, i := range shown {
-		s.series(i, func() { s.bands(in.X, in.Series[i], x, y, lookOf(i).line, opacity) })
+		s.series(i, func() { s.bands(in.X, in.Series[i], x, y, s.look(in.Series[i].Label, i).line, opacity) })
 	}
 	for _, i := range shown {
 		s.series(i, func() {
-			l := in.Earlier.look(i)
+			l := in.Earlier.look(s.look(in.Series[i].Label, i))
 			if before := in.Earlier.find(in.Series[i].Label); before != nil {
 				s.line(in.X, *before, x, y, l.before(), 1.1)
 			}
@@ -256,7 +256,7 @@ func (s *scene) endLabels(b box, in P99Input, shown []int, x, y axis, names floa
 	}
 	for k, yy := range spread(want, labelSize+2.2, b.top-4, b.bottom-2) {
 		e := ends[k]
-		l := lookOf(e.i)
+		l := s.look(in.Series[e.i].Label, e.i)
 		s.series(e.i, func() {
 			s.stroke(l.line, 0.5, nil, pt{e.at.x + 3.5, e.at.y}, pt{b.right + 15, yy})
 			s.marker(l, pt{b.right + 19, yy}, 2.3, "")
@@ -285,7 +285,7 @@ func (s *scene) dots(b box, in P99Input, shown []int, lo, hi float64) {
 	s.write((b.left+b.right)/2, b.bottom+23, "P99 latency, log scale", tickSize, muted, 0.5)
 	step := min(b.height()/float64(len(rows)), 40)
 	for k, i := range rows {
-		v, l := in.Series[i].value(0), lookOf(i)
+		v, l := in.Series[i].value(0), s.look(in.Series[i].Label, i)
 		y := b.top + step*(float64(k)+0.5)
 		s.series(i, func() {
 			s.write(b.left-8, y+3, fit(in.Series[i].Label, labelSize, names, false), labelSize, l.label, 1)

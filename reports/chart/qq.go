@@ -34,7 +34,7 @@ var qqShown = []float64{0.5, 0.9, 0.95, 0.99, 0.999}
 // the diagonal and a band of ±10% around it.
 func QQ(in QQInput, theme Theme) Figure {
 	f := Figure{
-		Kind: KindQQ, ID: in.id(string(KindQQ)), theme: theme, scene: &scene{},
+		Kind: KindQQ, ID: in.id(string(KindQQ)), theme: theme, scene: &scene{palette: in.Palette},
 		Title:    in.title(),
 		Subtitle: "Quantiles of latency" + where(in.At) + ", simulated against live; the band is ±10%",
 		Header:   []string{"policy", "quantile", "live", "simulated", "error"},
@@ -163,7 +163,7 @@ func (s *scene) quantiles(b box, series []QQSeries) bool {
 	s.write((b.left+b.right)/2, b.bottom+23, "live, log scale", tickSize, muted, 0.5)
 	s.band(x, y, lo, hi)
 	for i, q := range series {
-		s.series(i, func() { s.qqSeries(q, x, y, lookOf(i)) })
+		s.series(i, func() { s.qqSeries(q, x, y, s.look(q.Label, i)) })
 	}
 	s.qqKey(b, series, names)
 	return true
@@ -227,7 +227,7 @@ func (s *scene) qqKey(b box, series []QQSeries, w float64) {
 	s.write(right, b.top, "P99 error", tickSize, muted, 1)
 	step := min(14, (b.height()-6)/float64(len(series)))
 	for i, q := range series {
-		l, y := lookOf(i), b.top+8+step*(float64(i)+0.5)
+		l, y := s.look(q.Label, i), b.top+8+step*(float64(i)+0.5)
 		room := right - left - swatch - 5 - textWidth(q.keyed(), labelSize, false) - 6
 		s.series(i, func() {
 			s.stroke(l.line, 1.5, l.dash, pt{left, y}, pt{left + swatch, y})

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,8 +23,18 @@ type pt struct{ x, y float64 }
 // that series stay groups in the SVG, which a page can hide or read out, and so
 // that colours stay names until the end.
 type scene struct {
-	ops  []op
-	x, y *axis // for the read-out of a page; nil if there is none
+	ops     []op
+	x, y    *axis    // for the read-out of a page; nil if there is none
+	palette []string // of the page
+}
+
+// look is how series i of a chart is drawn: as its label is on the whole page. A label
+// that the page does not know comes after all that it does.
+func (s *scene) look(label string, i int) look {
+	if k := slices.Index(s.palette, label); k >= 0 {
+		return lookOf(k)
+	}
+	return lookOf(len(s.palette) + i)
 }
 
 // op is one thing to draw. Exactly one of path, text and group is used.

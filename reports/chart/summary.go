@@ -24,6 +24,9 @@ func OriginOf(s *reports.Summary) Origin {
 	for _, c := range s.Cells {
 		o.Requests += c.Requests
 		o.Seeds = max(o.Seeds, c.Seeds)
+		if name := Label(c); !slices.Contains(o.Palette, name) {
+			o.Palette = append(o.Palette, name)
+		}
 	}
 	return o
 }

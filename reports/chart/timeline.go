@@ -3,6 +3,7 @@ package chart
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // TimelineInput is what Timeline draws: small panels over one time axis.
@@ -32,7 +33,7 @@ const maxPanels = 5
 // Timeline draws the panels under each other with a shared time axis.
 func Timeline(in TimelineInput, theme Theme) Figure {
 	f := Figure{
-		Kind: KindTimeline, ID: in.id(string(KindTimeline)), theme: theme, scene: &scene{},
+		Kind: KindTimeline, ID: in.id(string(KindTimeline)), theme: theme, scene: &scene{palette: in.Palette},
 		Title:    in.title(),
 		Subtitle: "Over the time of one run" + where(in.At),
 		Header:   []string{"quantity", "series", "lowest", "mean", "highest", "highest at"},
@@ -139,7 +140,11 @@ func (s *scene) panels(b box, ps []Panel, labels []string) {
 		x1 = x0 + 1
 	}
 	if len(labels) > 1 {
-		b.top = s.lineKey(b, labels)
+		looks := make([]look, len(labels))
+		for i, name := range labels {
+			looks[i] = s.look(name, i)
+		}
+		b.top = s.lineKey(b, labels, looks)
 	}
 	b.left += textWidth("88.8k", tickSize, false) + 4
 	b.bottom -= 24
@@ -151,7 +156,7 @@ func (s *scene) panels(b box, ps []Panel, labels []string) {
 	}
 	for i, p := range ps {
 		pb := box{b.left, b.top + h*float64(i) + 13, b.right, b.top + h*float64(i+1) - 3}
-		s.panel(pb, p, x, min(max(int(pb.height()/16), 2), 5), pointsOf(lines))
+		s.panel(pb, p, labels, x, min(max(int(pb.height()/16), 2), 5), pointsOf(lines))
 	}
 	last := box{b.left, 0, b.right, b.bottom}
 	s.drawX(last, x, ticks(linTicks(x0, x1, 8), func(v float64) string { return short(v) + " s" }), false)
@@ -159,7 +164,7 @@ func (s *scene) panels(b box, ps []Panel, labels []string) {
 }
 
 // panel draws one quantity; the axis starts at 0 unless a value is below.
-func (s *scene) panel(b box, p Panel, x axis, most, each int) {
+func (s *scene) panel(b box, p Panel, labels []string, x axis, most, each int) {
 	lo, hi := 0.0, 0.0
 	for _, se := range p.Series {
 		for _, v := range se.Y {
@@ -173,7 +178,10 @@ func (s *scene) panel(b box, p Panel, x axis, most, each int) {
 	s.write(b.left, b.top-4, p.Name, tickSize, text, 0)
 	s.drawY(b, y, ticks(linTicks(lo, y.hi, most), tickNumber))
 	for i, se := range p.Series {
-		l := lookOf(i)
+		if k := slices.Index(labels, se.Label); k >= 0 {
+			i = k // a quantity may lack some of them
+		}
+		l := s.look(se.Label, i)
 		s.series(i, func() {
 			var line []pt
 			for _, q := range thin(se, each) {
@@ -239,16 +247,15 @@ func thin(s Series, most int) []pt {
 }
 
 // lineKey draws the key of line styles above the panels.
-func (s *scene) lineKey(b box, labels []string) float64 {
+func (s *scene) lineKey(b box, labels []string, looks []look) float64 {
 	x, y := b.left, b.top+6
-	for i, label := range labels[:min(len(labels), maxSeries)] {
-		label = fit(label, tickSize, 110, false)
+	for i, name := range labels[:min(len(labels), maxSeries)] {
+		label := fit(name, tickSize, 110, false)
 		w := swatch + 5 + textWidth(label, tickSize, false) + 10
 		if x+w > b.right+10 && x > b.left {
 			x, y = b.left, y+12
 		}
-		l := lookOf(i)
-		at := x
+		l, at := looks[i], x
 		s.series(i, func() {
 			s.stroke(l.line, 1.5, l.dash, pt{at, y - 3}, pt{at + swatch, y - 3})
 			s.write(at+swatch+4, y, label, tickSize, l.label, 0)

@@ -29,7 +29,7 @@ func withFleets(charts []chart.Figure, hosts []*job, doc bothDoc, o render.Optio
 				continue
 			}
 			for k, name := range []string{"live", "simulated"} { // the hosts' order; a calibrated simulator scales as the plain one
-				addFleet(&in, chart.Label(*c)+", "+name, &finishedRuns{plan: hosts[k].plan, result: hosts[k].result}, i)
+				addFleet(&in, chart.FleetSeries{Label: chart.Label(*c) + ", " + name, Policy: chart.Label(*c)}, &finishedRuns{plan: hosts[k].plan, result: hosts[k].result}, i)
 			}
 		}
 		out = append(out, chart.FleetTimeline(in, chart.Light()))

@@ -83,7 +83,7 @@ func charts(sum *reports.Summary, o render.Options, data runData) []chart.Figure
 			tails.Series = append(tails.Series, s)
 		}
 		times.add(chart.Label(*c), data, i)
-		addFleet(&fleet, chart.Label(*c), data, i)
+		addFleet(&fleet, chart.FleetSeries{Label: chart.Label(*c)}, data, i)
 		for _, p := range machinePanels(chart.Label(*c), data.telemetry(i)) {
 			times.put(p.Name, p.Series[0])
 		}
@@ -107,10 +107,10 @@ const fleetStep = 10
 
 // addFleet adds the fleet of a policy that changes its size, the first of the run, to
 // the chart; the load is that of the first policy, as all see the same.
-func addFleet(in *chart.FleetInput, label string, data runData, cell int) {
+func addFleet(in *chart.FleetInput, s chart.FleetSeries, data runData, cell int) {
 	rows, services, _ := data.timeline(cell)
 	for svc := range services {
-		s, load, came, n := chart.FleetSeries{Label: label}, chart.Series{Label: "load"}, 0, 0
+		load, came, n := chart.Series{Label: "load"}, 0, 0
 		for i := range rows {
 			r := &rows[i]
 			if r.Service != svc || r.Created == 0 && r.Desired == 0 && r.Arrived == 0 {
