@@ -223,8 +223,7 @@ func TestClosedLoops(t *testing.T) {
 		of[name] = append(of[name], Loop{Concurrency: number(t, row("batch_size")), Input: number(t, row("isl")), Output: number(t, row("osl")),
 			TPOT: number(t, row("silicon_tpot_ms")), TTFT: number(t, row("silicon_ttft_ms"))})
 	}
-	require.NotEmpty(t, of)
-	worst := 0.0
+	engines, worst := 0, 0.0
 	for name, rows := range of {
 		if len(rows) < 20 {
 			continue // a stray one of another setting
@@ -233,9 +232,10 @@ func TestClosedLoops(t *testing.T) {
 		require.NoError(t, err, name)
 		t.Logf("%s: %d loops, MAPE %.1f%%, left out %.1f%%, worst %+.0f%%; step %v + %v·n + %v·K, prompt %v a token", name, r.N, r.MAPE, r.LOO, r.WorstErr,
 			s.Step.Base, s.Step.PerSeq, s.Step.PerKV, s.Prefill.PerToken)
-		worst = max(worst, r.LOO)
+		engines, worst = engines+1, max(worst, r.LOO)
 	}
-	t.Logf("TPOT of closed loops, left out, worst of %d: %.1f%% (goal 11%%)", len(of), worst)
+	require.Positive(t, engines)
+	t.Logf("TPOT of closed loops, left out, worst of %d: %.1f%% (goal 11%%)", engines, worst)
 	require.Less(t, worst, 11.0)
 }
 
