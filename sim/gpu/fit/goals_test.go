@@ -145,16 +145,7 @@ func TestDenseLayers(t *testing.T) {
 			}
 			all = append(all, p)
 		}
-		slices.SortStableFunc(all, func(a, b Point) int { return cmp.Compare(a.Tokens, b.Tokens) })
-		all = slices.CompactFunc(all, func(a, b Point) bool { return a.Tokens == b.Tokens })
-		var seen, unseen []Point
-		for i, p := range all {
-			if i%2 == 0 || i == len(all)-1 {
-				seen = append(seen, p)
-			} else {
-				unseen = append(unseen, p)
-			}
-		}
+		seen, unseen := halves(all)
 		for _, kind := range kinds {
 			e := foretold(t, kind, seen, unseen)
 			worst[kind] = max(worst[kind], e)
@@ -164,6 +155,44 @@ func TestDenseLayers(t *testing.T) {
 	t.Logf("dense layers, unseen points: table %.1f%% (goal 5%%), hinge %.1f%% (goal 5.5%%), smooth-max %.1f%%, affine %.1f%%", worst[gpu.TableKind], worst[gpu.Hinge], worst[gpu.SmoothMax], worst[gpu.AffineTokens])
 	require.Less(t, worst[gpu.TableKind], 5.0)
 	require.Less(t, worst[gpu.Hinge], 5.6)
+}
+
+// Matrix products by the number of rows, one table for each shape of the weights: half of
+// the points foretell the others (ai-dynamo/aiconfigurator).
+func TestMatrixProducts(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a100_sxm", "h100_sxm", "b200_sxm", "l40s"} {
+		shapes := map[string][]Point{}
+		for _, row := range records(t, measurements(t, "aic_"+name+"_gemm_bf16.csv.gz")) {
+			shape := row("n") + "×" + row("k")
+			shapes[shape] = append(shapes[shape], Point{Tokens: number(t, row("m")), MS: number(t, row("latency"))})
+		}
+		require.NotEmpty(t, shapes)
+		sum, n := 0.0, 0
+		for _, points := range shapes {
+			seen, unseen := halves(points)
+			if len(unseen) > 4 {
+				sum, n = sum+foretold(t, gpu.TableKind, seen, unseen), n+1
+			}
+		}
+		require.Positive(t, n)
+		t.Logf("%s: %d shapes, unseen rows: %.1f%% on average (goal 9%%)", name, n, sum/float64(n))
+		require.Less(t, sum/float64(n), 9.0)
+	}
+}
+
+// halves takes turns between the different sizes, in their order; the ends are seen.
+func halves(points []Point) (seen, unseen []Point) {
+	slices.SortStableFunc(points, func(a, b Point) int { return cmp.Compare(a.Tokens, b.Tokens) })
+	points = slices.CompactFunc(points, func(a, b Point) bool { return a.Tokens == b.Tokens })
+	for i, p := range points {
+		if i%2 == 0 || i == len(points)-1 {
+			seen = append(seen, p)
+		} else {
+			unseen = append(unseen, p)
+		}
+	}
+	return seen, unseen
 }
 
 // foretold is the mean error in percent of points that a fit of others has not seen.
