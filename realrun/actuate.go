@@ -29,7 +29,7 @@ func (s *session) actuate(ctx context.Context, d *drive, i int) error {
 	}
 	if svc.half {
 		if d.inferring(cfg.Reporter) {
-			svc.inferred = newInferred(d, i, d.tape(cfg.Name))
+			svc.inferred = d.infer(i)
 		} else {
 			svc.remote = true // each pod is told its part in the run when it is ready
 		}

@@ -192,9 +192,9 @@ func (d *drive) rest() {
 
 // look makes all timers look at the clock again.
 func (d *drive) look() {
-	d.agenda.look()
+	d.agenda.Look()
 	for _, f := range d.fronts {
-		f.timers.look()
+		f.timers.Look()
 	}
 }
 

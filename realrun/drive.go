@@ -12,6 +12,9 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/realrun/inferred"
+	"taillab/realrun/spool"
+	"taillab/realrun/timers"
 	"taillab/realrun/wire"
 	"taillab/reports"
 	"taillab/scenarios"
@@ -57,7 +60,7 @@ type drive struct {
 
 	fronts    []*front
 	services  []service
-	agenda    *timers // faults, health checks and what discovery delivers
+	agenda    *timers.Timers // faults, health checks and what discovery delivers
 	emulated  bool
 	streaming bool
 	over      atomic.Bool // the fronts have stopped
@@ -79,7 +82,7 @@ type drive struct {
 	note     func(string)
 	tick     func(reports.TimelineRow) // books a row of the timeline; nil = nobody wants them
 	halves   []taped                   // tapes of the replica halves
-	spool    *spool                    // writes the tapes; nil = they stay in memory
+	spool    *spool.Spool              // writes the tapes; nil = they stay in memory
 
 	open     atomic.Int64 // measured requests not closed
 	inFlight atomic.Int64
@@ -109,7 +112,7 @@ type service struct {
 	ready    string // path of the ready check
 	half     bool   // the policy has a replica half
 	remote   bool   // which runs beside backends that are not ours
-	inferred *inferred
+	inferred *inferred.Half
 	sent     *atomic.Int64                                                     // attempts under way
 	queued   func() int                                                        // requests waiting in replicas; nil = unknown
 	fault    func(r int, f *scenarios.Fault, length time.Duration, begin bool) // carries a fault out
@@ -122,7 +125,7 @@ func (s *service) members() int { return s.table.N - s.table.Later }
 func newDrive(ctx context.Context, run *scenarios.Run, live scenarios.Live, at place) *drive {
 	w := run.Cell.Setup.Workload
 	c := &clock{base: at.base}
-	d := &drive{run: run, clock: c, place: at, fuse: int64(fuseOf(live.MaxInFlight)), emulated: at.emulated, agenda: newTimers(c), dice: map[string]*rand.PCG{},
+	d := &drive{run: run, clock: c, place: at, fuse: int64(fuseOf(live.MaxInFlight)), emulated: at.emulated, agenda: timers.New(c.now, c.held), dice: map[string]*rand.PCG{},
 		lags: reports.NewHist(reports.HistBits), tenantNames: w.Tenants(), models: w.Models(), note: func(string) {}}
 	d.ctx, d.stop = context.WithCancel(ctx)
 	d.sound = newSoundness()
@@ -184,7 +187,7 @@ func (d *drive) modelName(i uint32) string {
 func (d *drive) addFronts() {
 	c := d.run.Cell
 	for k := range c.Setup.FrontEnds.Count {
-		f := &front{d: d, index: k, timers: newTimers(d.clock), dice: make([]*chance.Dice, len(c.Setup.Services))}
+		f := &front{d: d, index: k, timers: timers.New(d.clock.now, d.clock.held), dice: make([]*chance.Dice, len(c.Setup.Services))}
 		d.fronts = append(d.fronts, f)
 		f.fresh()
 	}
@@ -255,7 +258,7 @@ func (d *drive) send(f *front, t *todo) {
 	}
 	svc := &d.services[a.Service]
 	if svc.inferred != nil {
-		svc.inferred.accepted(a.Ref, a.Req)
+		svc.inferred.Accepted(a.Ref, a.Req)
 	}
 	svc.sent.Add(1)
 	visit := t.visit
@@ -271,7 +274,7 @@ func (d *drive) send(f *front, t *todo) {
 			f.heard(int(a.Service), policies.Ref{ID: a.Ref.ID, Inc: m.Inc}, m)
 		}
 		if svc.inferred != nil {
-			svc.inferred.finished(a.Ref, a.Req)
+			svc.inferred.Finished(a.Ref, a.Req)
 		}
 		if visit != nil {
 			svc.elastic.left(visit, res.Outcome == policies.OK)
@@ -300,7 +303,7 @@ func (d *drive) probe(f *front, t *todo) {
 func (d *drive) tell(f *front, t *todo) {
 	a, m, svc := t.act, t.msg, &d.services[t.act.Service]
 	if svc.inferred != nil {
-		svc.inferred.heard(a.Ref, m)
+		svc.inferred.Heard(a.Ref, m)
 		return
 	}
 	d.wg.Go(func() {

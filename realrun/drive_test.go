@@ -317,31 +317,3 @@ func TestInterrupt(t *testing.T) {
 		require.ErrorIs(t, d.single(&keep{}), context.Canceled)
 	})
 }
-
-func TestAlarmsComeInOrderAndNeverEarly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := &clock{base: time.Now()}
-		ctx, cancel := context.WithCancel(context.Background())
-		tm := newTimers(c)
-		done := make(chan struct{})
-		go func() { tm.run(ctx); close(done) }()
-		var mu sync.Mutex
-		var got []string
-		say := func(s string, at time.Duration) {
-			tm.set(at, func() {
-				mu.Lock()
-				defer mu.Unlock()
-				require.GreaterOrEqual(t, c.now(), at)
-				got = append(got, s)
-			})
-		}
-		say("c", 3*time.Second)
-		say("a", time.Second)
-		say("b1", 2*time.Second)
-		say("b2", 2*time.Second)
-		time.Sleep(4 * time.Second)
-		cancel()
-		<-done
-		require.Equal(t, []string{"a", "b1", "b2", "c"}, got)
-	})
-}

@@ -111,7 +111,7 @@ func (e *elastic) start() {
 	for k, period := range e.books.Scrapes() {
 		e.scrapeAt(period, period, k)
 	}
-	e.d.agenda.set(0, e.desire)
+	e.d.agenda.Set(0, e.desire)
 }
 
 // apply asks the actuator for what is wanted, once at a time: the newest count is the
@@ -134,7 +134,7 @@ func (e *elastic) apply() {
 
 // scrapeAt files a reading and all that follow it.
 func (e *elastic) scrapeAt(at, period time.Duration, k int) {
-	e.d.agenda.set(at, func() {
+	e.d.agenda.Set(at, func() {
 		held := e.held()
 		e.mu.Lock()
 		e.books.Scrape(k, e.now(), held, &e.draw)
@@ -179,7 +179,7 @@ func (e *elastic) desire() {
 	e.spec = e.cfg.Clamp(d.Count)
 	e.poked = e.poked && e.spec == 0
 	e.mu.Unlock()
-	e.d.agenda.set(now+d.Next, func() {
+	e.d.agenda.Set(now+d.Next, func() {
 		e.mu.Lock()
 		newest := call == e.calls // a call at once takes the place of the one that was filed
 		e.mu.Unlock()
@@ -229,7 +229,7 @@ func (e *elastic) tellHold(now time.Duration, on bool) {
 		e.d.fmu.Lock()
 		at := now + e.d.announcement(e.svc)
 		e.d.fmu.Unlock()
-		e.d.agenda.set(at, func() { e.d.fronts[k].holdAll(e.svc, e.holding() && on) })
+		e.d.agenda.Set(at, func() { e.d.fronts[k].holdAll(e.svc, e.holding() && on) })
 	}
 }
 

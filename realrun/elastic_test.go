@@ -119,7 +119,7 @@ func onSite(t *testing.T, c *scenarios.Cell, service time.Duration, prepare func
 		s.d = newDrive(t.Context(), &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, c.Setup.Live, place{base: s.base, emulated: true})
 		e := s.d.services[0].elastic
 		if s.d.services[0].half {
-			s.d.services[0].inferred = newInferred(s.d, 0, taped{})
+			s.d.services[0].inferred = s.d.infer(0)
 		}
 		byURL := map[string]*standIn{}
 		p, err := actuator.NewPool(t.Context(), actuator.PoolConfig{Slots: len(e.pods), Start: e.cfg.Start, Lifecycle: e.cfg.Lifecycle,

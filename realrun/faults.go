@@ -79,7 +79,7 @@ func (d *drive) planFaultAfter(i int, v victim, now time.Duration) {
 		at = now + time.Duration(chance.Exp(d.faultStream(i, v))*float64(f.Every)) + 1
 		d.fmu.Unlock()
 	}
-	d.agenda.set(at, func() { d.beginFault(i, v, at) })
+	d.agenda.Set(at, func() { d.beginFault(i, v, at) })
 }
 
 // beginFault begins fault i at a target and files its end.
@@ -96,7 +96,7 @@ func (d *drive) beginFault(i int, v victim, now time.Duration) {
 		return
 	}
 	at := now + length
-	d.agenda.set(at, func() {
+	d.agenda.Set(at, func() {
 		d.carryOut(f, v, length, false)
 		if f.Every > 0 {
 			d.planFaultAfter(i, v, at)

@@ -28,7 +28,7 @@ func breaking(b *bubble) {
 func (b *bubble) eligible(k int, at ...time.Duration) *[]int {
 	out := &[]int{}
 	for _, x := range at {
-		b.d.agenda.set(x, func() {
+		b.d.agenda.Set(x, func() {
 			f := b.d.fronts[k]
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -83,7 +83,7 @@ func TestTheRestartComesLate(t *testing.T) {
 		breaking(b)
 		for k := range b.d.fronts {
 			for x := 10 * time.Millisecond; x < 5*time.Second; x += 10 * time.Millisecond {
-				b.d.agenda.set(x, func() {
+				b.d.agenda.Set(x, func() {
 					if known(b.d.fronts[k]) == 1 && len(at) <= k {
 						at = append(at, x)
 					}

@@ -209,7 +209,7 @@ func (d *drive) arrives(service, r int) {
 	d.fmu.Unlock()
 	switch {
 	case svc.inferred != nil:
-		svc.inferred.restarted(ref)
+		svc.inferred.Restarted(ref)
 	case svc.remote && !d.clock.held(): // other arms' halves begin with their next turn
 		d.renew(svc, service, r, ref.Inc)
 	}
@@ -241,7 +241,7 @@ func (d *drive) announce(service int, tell func(*front)) {
 	}
 	d.fmu.Unlock()
 	for k, f := range d.fronts {
-		d.agenda.set(at[k], func() { tell(f) })
+		d.agenda.Set(at[k], func() { tell(f) })
 	}
 }
 

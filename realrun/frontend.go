@@ -11,6 +11,7 @@ import (
 	"taillab/policies/chance"
 	"taillab/policies/flow"
 	"taillab/policies/quota"
+	"taillab/realrun/timers"
 	"taillab/realrun/wire"
 	"taillab/reports"
 	"taillab/workloads"
@@ -22,7 +23,7 @@ import (
 type front struct {
 	d      *drive
 	index  int
-	timers *timers
+	timers *timers.Timers
 
 	mu   sync.Mutex
 	fe   *flow.FrontEnd
@@ -121,7 +122,7 @@ func (f *front) take() []todo {
 	}
 	f.out.Reset()
 	if n := len(f.tapes); n > 0 {
-		f.d.spool.trim(f.tapes[n-1].stream, f.tapes[n-1].tape)
+		f.d.spool.Trim(f.tapes[n-1].stream, f.tapes[n-1].tape)
 	}
 	return list
 }
@@ -227,7 +228,7 @@ func (f *front) execute(list []todo) {
 			f.d.tell(f, t)
 		case flow.ActWake:
 			a, gen := t.act, t.gen
-			f.timers.set(a.At, func() {
+			f.timers.Set(a.At, func() {
 				f.input(func(now time.Duration) {
 					if f.gen == gen {
 						f.fe.Woke(now, int(a.Service), a.Arg, &f.out)
@@ -240,7 +241,7 @@ func (f *front) execute(list []todo) {
 
 // expire lets a request go at its deadline, wherever it is by then.
 func (f *front) expire(gen, slot uint32, req uint64, at time.Duration) {
-	f.timers.set(at, func() {
+	f.timers.Set(at, func() {
 		f.input(func(now time.Duration) {
 			if p := f.open(gen, slot, req); p != nil {
 				f.fe.Gone(now, slot, policies.DeadlineHit, &f.out)

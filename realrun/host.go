@@ -9,6 +9,7 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/flow"
 	"taillab/realrun/emulator"
+	"taillab/realrun/spool"
 	"taillab/realrun/telemetry"
 	"taillab/realrun/wire"
 	"taillab/reports"
@@ -116,7 +117,7 @@ func (h Host) open(ctx context.Context, runs []scenarios.Run) (*session, error) 
 			s.close()
 			return nil, err
 		}
-		d.spool = newSpool(to)
+		d.spool = spool.New(to, spool.WaitingBytes, nil)
 	}
 	if err = s.quotas(ctx); err != nil {
 		s.close()
@@ -279,11 +280,11 @@ func (d *drive) emulateService(ctx context.Context, i int) (*emulator.Fleet, err
 	switch {
 	case !svc.half:
 	case d.inferring(s.Reporter):
-		svc.inferred = newInferred(d, i, d.tape(s.Name))
+		svc.inferred = d.infer(i)
 	default:
 		t := d.tape(s.Name)
 		cfg.Half, cfg.Tape = d.run.Cell.Balancers[i].Make, t.tape
-		cfg.Taped = func() { d.spool.trim(t.stream, t.tape) }
+		cfg.Taped = func() { d.spool.Trim(t.stream, t.tape) }
 	}
 	if err := d.disturb(&cfg, s); err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func (d *drive) crashed(service, r int, begin bool) {
 	svc := &d.services[service]
 	switch {
 	case svc.inferred != nil:
-		svc.inferred.restarted(ref)
+		svc.inferred.Restarted(ref)
 	case svc.remote:
 		d.wg.Go(func() { d.renew(svc, service, r, ref.Inc) })
 	}
@@ -193,7 +193,7 @@ const checkLimit = 5 * time.Second
 
 // checkAt files a health check and all that follow it.
 func (d *drive) checkAt(at, period time.Duration, k, service, r int) {
-	d.agenda.set(at, func() {
+	d.agenda.Set(at, func() {
 		d.checkAt(at+period, period, k, service, r)
 		if !d.listed(service, r) {
 			return

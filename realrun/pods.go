@@ -189,7 +189,7 @@ func (e *elastic) step(a *actuator.Pod) {
 	}
 	ref := policies.Ref{ID: uint32(a.Slot), Inc: p.inc} // changed by this goroutine alone
 	if h := e.d.services[e.svc].inferred; h != nil {
-		h.restarted(ref)
+		h.Restarted(ref)
 	}
 	e.mu.Lock()
 	e.rise(a, e.now())
@@ -307,7 +307,7 @@ func (e *elastic) announce(r uint32, kind balance.ChangeKind) {
 		if kind == balance.ChangeDraining {
 			p.notices++
 		}
-		d.agenda.set(p.told[k], func() {
+		d.agenda.Set(p.told[k], func() {
 			d.fronts[k].change(e.svc, balance.Change{Kind: kind, Ref: ref})
 			if kind == balance.ChangeDraining {
 				e.noticed(ref)

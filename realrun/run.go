@@ -55,17 +55,17 @@ func (d *drive) whole(s *reports.Setup) window {
 // begin starts the front ends, and whatever goes by the run's clock. It ends with end.
 func (d *drive) begin() {
 	for _, f := range d.fronts {
-		d.wg.Go(func() { f.timers.run(d.ctx) })
+		d.wg.Go(func() { f.timers.Run(d.ctx) })
 	}
 	for i := range d.services {
 		if h := d.services[i].inferred; h != nil {
-			h.start()
+			h.Start(d.services[i].first())
 		}
 	}
 	for _, f := range d.fronts {
 		f.start()
 	}
-	d.wg.Go(func() { d.agenda.run(d.ctx) }) // no front end hears of a change before it has started
+	d.wg.Go(func() { d.agenda.Run(d.ctx) }) // no front end hears of a change before it has started
 	d.addFaults()
 	d.addChecks()
 	for i := range d.services {

@@ -223,7 +223,7 @@ func (s *session) share(d *drive, clients [][]Transport) error {
 		switch {
 		case !svc.half:
 		case d.inferring(t.Reporter):
-			svc.inferred = newInferred(d, i, d.tape(svc.name))
+			svc.inferred = d.infer(i)
 		default:
 			svc.remote = true
 			if err := d.beginHalves(i); err != nil {

@@ -93,8 +93,8 @@ func (d *drive) judge() (unsound, notes []reports.Warning) {
 	if s.undrained > 0 {
 		note("unfinished", "%d blocks still had requests under way %v after their end: what they left behind lengthens the next block", s.undrained, drainCap)
 	}
-	if d.spool != nil && d.spool.err != nil {
-		note("tape-cut", "the tape ends before the run does: %v", d.spool.err)
+	if d.spool != nil && d.spool.Err() != nil {
+		note("tape-cut", "the tape ends before the run does: %v", d.spool.Err())
 	}
 	if s.others == nil {
 		return unsound, notes

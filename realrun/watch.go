@@ -73,7 +73,7 @@ const tickEvery = time.Second
 
 // tickAt files a row of the timeline and all that follow it.
 func (d *drive) tickAt(at time.Duration) {
-	d.agenda.set(at, func() {
+	d.agenda.Set(at, func() {
 		open, sent := 0, 0
 		for _, f := range d.fronts {
 			_, n := f.counters()

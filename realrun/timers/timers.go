@@ -1,4 +1,6 @@
-package realrun
+// Package timers makes calls at the instants they were asked for: the wakes of a front
+// end or a replica half, and what discovery delivers late.
+package timers
 
 import (
 	"container/heap"
@@ -7,7 +9,7 @@ import (
 	"time"
 )
 
-// alarm is a wake that a front end has asked for.
+// alarm is a call that was asked for at an instant.
 type alarm struct {
 	at  time.Duration
 	seq uint64 // order of asking, for equal times
@@ -31,41 +33,45 @@ func (a *alarms) Pop() any {
 	return x
 }
 
-// timers delivers alarms in order of time, then of asking, never early. One
-// goroutine serves one front end.
-type timers struct {
-	clock *clock
-	kick  chan struct{}
+// Timers makes calls in order of time, then of asking, never early and one at a time.
+type Timers struct {
+	now  func() time.Duration
+	held func() bool
+	kick chan struct{}
 
 	mu   sync.Mutex
 	heap alarms
 	seq  uint64
 }
 
-func newTimers(c *clock) *timers { return &timers{clock: c, kick: make(chan struct{}, 1)} }
+// New makes timers that go by a clock, which both functions read: nothing is due while
+// it is held, and nothing is called before Run.
+func New(now func() time.Duration, held func() bool) *Timers {
+	return &Timers{now: now, held: held, kick: make(chan struct{}, 1)}
+}
 
-// set asks for a call at an instant.
-func (t *timers) set(at time.Duration, do func()) {
+// Set asks for a call at an instant.
+func (t *Timers) Set(at time.Duration, do func()) {
 	t.mu.Lock()
 	t.seq++
 	heap.Push(&t.heap, alarm{at: at, seq: t.seq, do: do})
 	first := t.heap[0].seq == t.seq
 	t.mu.Unlock()
 	if first {
-		t.look()
+		t.Look()
 	}
 }
 
-// look makes run look at its clock again, which may have been held or let go.
-func (t *timers) look() {
+// Look makes Run look at its clock again, which may have been held or let go.
+func (t *Timers) Look() {
 	select {
 	case t.kick <- struct{}{}:
 	default:
 	}
 }
 
-// run serves alarms until ctx ends.
-func (t *timers) run(ctx context.Context) {
+// Run makes the calls until ctx ends.
+func (t *Timers) Run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -83,20 +89,20 @@ func (t *timers) run(ctx context.Context) {
 }
 
 // due takes the first alarm whose time has come, nil when there is none.
-func (t *timers) due() func() {
+func (t *Timers) due() func() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.heap) == 0 || t.heap[0].at > t.clock.now() {
+	if len(t.heap) == 0 || t.heap[0].at > t.now() {
 		return nil
 	}
 	return heap.Pop(&t.heap).(alarm).do
 }
 
-func (t *timers) sleep() time.Duration {
+func (t *Timers) sleep() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.heap) == 0 || t.clock.held() {
+	if len(t.heap) == 0 || t.held() {
 		return time.Hour
 	}
-	return max(0, t.heap[0].at-t.clock.now())
+	return max(0, t.heap[0].at-t.now())
 }

@@ -11,6 +11,7 @@ import (
 
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/realrun/spool"
 	"taillab/scenarios"
 )
 
@@ -43,14 +44,14 @@ func (s *shelf) Close(whole bool) error {
 func TestTapesAreWrittenPieceByPiece(t *testing.T) {
 	c := cellOf(t, 3, 1, 4000, 100, policy("p2c"))
 	to := &shelf{}
-	b := inBubble(t, c, func(b *bubble) { b.d.spool = newSpool(to) })
+	b := inBubble(t, c, func(b *bubble) { b.d.spool = spool.New(to, spool.WaitingBytes, nil) })
 	require.Empty(t, b.bad)
 	require.Empty(t, b.keep.tapes)
 	require.True(t, to.whole)
 	require.EqualValues(t, 1, to.closed.Load())
 	require.Greater(t, to.pieces, 3)
 	stream := to.streams["frontend/0.1"]
-	require.Greater(t, len(stream), 3*pieceBytes)
+	require.Greater(t, len(stream), 3*spool.PieceBytes)
 	fe := flow.New(flow.Config{Count: 1, Services: []flow.Service{{Name: "main", Balancer: c.Balancers[0].Make(), Table: c.Setup.Services[0].Table(),
 		Dice: chance.NewDice(chance.RunSeed(1, 0), "balance/main/0")}}})
 	res, err := flow.Replay(stream, flow.Replayed{FrontEnd: fe})
@@ -66,11 +67,10 @@ func TestTapesThatAreCut(t *testing.T) {
 		what  string
 		limit int
 		fail  error
-	}{{"came faster than it could be written", pieceBytes, nil}, {"no space left", waitingBytes, errors.New("no space left")}} {
+	}{{"came faster than it could be written", spool.PieceBytes, nil}, {"no space left", spool.WaitingBytes, errors.New("no space left")}} {
 		to := &shelf{fail: x.fail}
 		b := inBubble(t, cellOf(t, 3, 1, 4000, 100, policy("p2c")), func(b *bubble) {
-			b.d.spool = newSpool(to)
-			b.d.spool.limit = x.limit
+			b.d.spool = spool.New(to, x.limit, nil)
 		})
 		require.EqualValues(t, 3600, b.keep.col.Part().Requests)
 		require.False(t, to.whole)
@@ -85,7 +85,7 @@ func TestTapesThatAreCut(t *testing.T) {
 func TestTapesOfAutoscalers(t *testing.T) {
 	c := scripted(elasticCell(t, "fleet: {replicas: {start: 1, min: 1, max: 3}}", "measure: {horizon: 20s}"), want{0, 1}, want{5 * time.Second, 2})
 	to := &shelf{}
-	s := onSite(t, c, 20*time.Millisecond, func(s *site) { s.d.spool = newSpool(to) })
+	s := onSite(t, c, 20*time.Millisecond, func(s *site) { s.d.spool = spool.New(to, spool.WaitingBytes, nil) })
 	require.Empty(t, s.keep.tapes)
 	require.True(t, to.whole)
 	require.NotEmpty(t, to.streams["autoscale/main"])
