@@ -15,8 +15,7 @@ func (d *drive) infer(i int) *inferred.Half {
 	return inferred.New(inferred.Config{Name: svc.name, Service: i, Table: svc.table, Seed: d.run.Seed, Make: d.run.Cell.Balancers[i].Make,
 		Now:  d.clock.now,
 		Hear: func(from policies.Ref, m balance.Msg) { d.fronts[0].heard(i, from, m) },
-		Wake: d.agenda.Set,
-		Trim: func(tape *flow.Tape) { d.spool.Trim(t.stream, tape) }}, t.tape)
+		Wake: d.agenda.Set}, t.tape, func(tape *flow.Tape) { d.spool.Trim(t.stream, tape) })
 }
 
 // first are the replicas that are members at the start.

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -42,6 +44,7 @@ type Manifest struct {
 type RunWriter struct {
 	partial string
 	final   string
+	mu      sync.Mutex // files are closed and removed by the goroutines that write them
 	files   map[string]string
 
 	parent *RunWriter // of a folder of a run, see Folder
@@ -112,8 +115,22 @@ func (w *RunWriter) Write(path string, data []byte) error {
 	if err := replace(at, data); err != nil {
 		return fmt.Errorf("write run directory: %w", err)
 	}
-	w.files[filepath.ToSlash(filepath.Clean(local))] = digest(data)
+	w.list(filepath.ToSlash(filepath.Clean(local)), digest(data))
 	return nil
+}
+
+// list notes the digest of a file that is written.
+func (w *RunWriter) list(path, sum string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files[path] = sum
+}
+
+// listed are the digests of the files written so far.
+func (w *RunWriter) listed() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.files)
 }
 
 // replace writes a file as a whole: whoever reads it meanwhile, or after this program
@@ -169,15 +186,15 @@ func digest(data []byte) string {
 // Finish writes manifest.json (schema and files are filled in) and renames the
 // directory, unless it is a folder of another. It returns the final path.
 func (w *RunWriter) Finish(m Manifest) (string, error) {
-	data, err := w.manifest(m, w.files)
+	data, err := w.manifest(m, w.listed())
 	if err != nil {
 		return "", err
 	}
 	if w.parent != nil { // its files are files of the whole, which is renamed at its own end
-		for path, sum := range w.files {
-			w.parent.files[w.name+"/"+path] = sum
+		for path, sum := range w.listed() {
+			w.parent.list(w.name+"/"+path, sum)
 		}
-		w.parent.files[w.name+"/manifest.json"] = digest(data)
+		w.parent.list(w.name+"/manifest.json", digest(data))
 		return w.final, nil
 	}
 	if err := os.Rename(w.partial, w.final); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"maps"
 	"os"
 	"path/filepath"
 )
@@ -20,7 +19,7 @@ func (w *RunWriter) Keep(m Manifest, s *Summary) error {
 		return err
 	}
 	m.Status = RunInterrupted
-	files := maps.Clone(w.files)
+	files := w.listed()
 	delete(files, "summary.json")
 	_, err := w.manifest(m, files)
 	return err
@@ -67,7 +66,7 @@ func (r *RunFile) Close() error {
 	if err := r.f.Close(); err != nil {
 		return fmt.Errorf("write run directory: %w", err)
 	}
-	r.w.files[r.name] = hex.EncodeToString(r.sum.Sum(nil))
+	r.w.list(r.name, hex.EncodeToString(r.sum.Sum(nil)))
 	return nil
 }
 
@@ -77,6 +76,8 @@ func (r *RunFile) Discard() error {
 	if errors.Is(err, os.ErrClosed) {
 		err = nil
 	}
+	r.w.mu.Lock()
 	delete(r.w.files, r.name)
+	r.w.mu.Unlock()
 	return errors.Join(err, os.Remove(r.f.Name()))
 }

@@ -23,8 +23,21 @@ type Proxy struct {
 	Park        Park     // of one front end
 	MaxInFlight int      // of one front end
 	Strip       []string // headers removed from requests and answers, beside those always removed
-	TapeLimit   int64    // bytes; the tape ends there
+	Tape        ProxyTape
 }
+
+// ProxyTape bounds what a proxy tapes, in bytes of files.
+type ProxyTape struct {
+	Segment  int64  // length of a file, after which the next begins
+	Limit    int64  // length of all of them
+	WhenFull string // what happens there
+}
+
+// What a proxy does when its tape has reached its limit.
+const (
+	TapeStop  = "stop"  // the tape ends
+	TapeFresh = "fresh" // fresh policies begin another one, and the old one is removed
+)
 
 // Park bounds the requests that wait inside a front end.
 type Park struct {
@@ -61,13 +74,14 @@ type Field struct {
 
 // DefaultProxy is what a file without the block proxy gets; it has no routes.
 func DefaultProxy() Proxy {
-	return Proxy{Buffer: 1 << 20, Park: Park{Max: 10_000, Timeout: 30 * time.Second}, MaxInFlight: 8192, TapeLimit: 256 << 20}
+	return Proxy{Buffer: 1 << 20, Park: Park{Max: 10_000, Timeout: 30 * time.Second}, MaxInFlight: 8192,
+		Tape: ProxyTape{Segment: 256 << 20, Limit: 1 << 30, WhenFull: TapeStop}}
 }
 
 // proxyKeys are the rows of the block proxy.
 func proxyKeys() []Key {
 	const text, tokens = "{header, default} or {path: N, default} or a constant", "{json, per_token, default} or {header, default} or {body: BYTES} or a constant"
-	return append([]Key{
+	return []Key{
 		key("proxy.routes[].match.path", "path", "any", "begins with /", "prefix of the path; the first route that matches counts"),
 		key("proxy.routes[].match.header", "map of strings", "{}", "", "headers that must have these values"),
 		key("proxy.routes[].service", "string", "the only one", "", "service of the matching requests"),
@@ -83,8 +97,10 @@ func proxyKeys() []Key {
 		key("proxy.park.timeout", "duration", "30s", "> 0", "longest wait inside a front end"),
 		key("proxy.max_in_flight", "int", "8192", "1…1,000,000", "requests inside a front end"),
 		key("proxy.strip", "list of headers", "[]", "", "removed from requests and answers, beside x-taillab-frontend and x-taillab-msg"),
-		key("proxy.tape.limit", "bytes", "256MiB", "1MiB…64GiB", "the tape, kept in memory, ends there; the proxy goes on"),
-	}, later("proxy.tape.segment", "proxy.tape.when_full")...)
+		key("proxy.tape.segment", "bytes", "256MiB, or the limit", "16KiB…64GiB", "length of a file of the tape, after which the next begins"),
+		key("proxy.tape.limit", "bytes", "1GiB", "64KiB…1024GiB", "length of all files of the tape"),
+		key("proxy.tape.when_full", "enum", "stop", "stop fresh", "at the limit: the tape ends, or fresh policies begin another one and the old one is removed"),
+	}
 }
 
 // proxy decodes the block proxy.
@@ -113,8 +129,19 @@ func (l *targetLoader) proxy(n *node) Proxy {
 		}
 	}
 	t := l.keys(b.get("tape"), b.at("tape"), "proxy.tape")
-	l.bytes(t, "limit", &out.TapeLimit, 1<<20, 64<<30)
+	l.tape(t, &out.Tape)
 	return out
+}
+
+// tape decodes what a tape may be long.
+func (l *targetLoader) tape(b block, out *ProxyTape) {
+	l.bytes(b, "limit", &out.Limit, 64<<10, 1<<40)
+	out.Segment = min(out.Segment, out.Limit)
+	l.bytes(b, "segment", &out.Segment, 16<<10, 64<<30)
+	if out.Segment > out.Limit {
+		l.ps.at(b.get("segment"), b.at("segment"), "", "%s is longer than limit, which is %s", b.at("segment"), sizeText(out.Limit))
+	}
+	b.enum("when_full", &out.WhenFull, TapeStop, TapeFresh)
 }
 
 // items is the list under a key, nil when it is not written.

@@ -24,7 +24,7 @@ func TestTargetsProxy(t *testing.T) {
   park: {max: 10, timeout: 2s}
   max_in_flight: 100
   strip: [x-secret]
-  tape: {limit: 2MiB}
+  tape: {segment: 64KiB, limit: 2MiB, when_full: fresh}
 `
 	out, problems, printed := loadTargets(t, text, TargetOptions{})
 	require.Empty(t, problems, printed)
@@ -39,7 +39,7 @@ func TestTargetsProxy(t *testing.T) {
 				Session: Field{From: FieldHeader, Name: "sid"}, Model: Field{From: FieldConstant}, Input: Field{From: FieldBody, PerToken: 3},
 				MaxOutput: Field{From: FieldConstant, Number: 9}, Deadline: Field{From: FieldConstant, Time: 2 * time.Second}},
 		},
-		Buffer: 64 << 10, Park: Park{Max: 10, Timeout: 2 * time.Second}, MaxInFlight: 100, Strip: []string{"x-secret"}, TapeLimit: 2 << 20,
+		Buffer: 64 << 10, Park: Park{Max: 10, Timeout: 2 * time.Second}, MaxInFlight: 100, Strip: []string{"x-secret"}, Tape: ProxyTape{Segment: 64 << 10, Limit: 2 << 20, WhenFull: TapeFresh},
 	}, out.Proxy)
 }
 
@@ -70,13 +70,37 @@ func TestTargetsProxyErrors(t *testing.T) {
   park: {max: 0, timeout: 0s}
   max_in_flight: 1e9
   strip: ['a b']
-  tape: {segment: 1MiB, limit: 1XB, when_full: stop}
+  tape: {segment: 1MiB, limit: 64KiB, when_full: start}
 `, TargetOptions{})
 	require.NotEmpty(t, problems)
 	golden(t, "targets-proxy", printed)
 	_, problems, printed = loadTargets(t, services(twoTargets)+"  b: {targets: ['http://a:1']}\nproxy: {routes: [{match: {path: /x}}]}\n", TargetOptions{})
 	require.Len(t, problems, 1)
 	require.Contains(t, printed, "proxy.routes[0].service is missing: there are several services")
+}
+
+// What a tape may be long is held together, and a short limit is one segment.
+func TestTargetsProxyTape(t *testing.T) {
+	t.Parallel()
+	load := func(tape string) (ProxyTape, string) {
+		out, problems, printed := loadTargets(t, services(twoTargets)+"proxy: {tape: {"+tape+"}}\n", TargetOptions{})
+		if len(problems) > 0 {
+			return ProxyTape{}, printed
+		}
+		return out.Proxy.Tape, ""
+	}
+	got, printed := load("limit: 1MiB")
+	require.Empty(t, printed)
+	require.Equal(t, ProxyTape{Segment: 1 << 20, Limit: 1 << 20, WhenFull: TapeStop}, got)
+	for tape, want := range map[string]string{
+		"segment: 1MiB, limit: 64KiB": "proxy.tape.segment is longer than limit, which is 64KiB",
+		"segment: 1KiB":               "proxy.tape.segment is 1KiB: it must lie in 16KiB…64GiB",
+		"limit: 1KiB":                 "proxy.tape.limit is 1KiB: it must lie in 64KiB…1024GiB",
+		"when_full: start":            `"start"`,
+	} {
+		_, printed := load(tape)
+		require.Contains(t, printed, want)
+	}
 }
 
 func TestReadSize(t *testing.T) {

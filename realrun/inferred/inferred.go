@@ -28,7 +28,6 @@ type Config struct {
 	Now  func() time.Duration
 	Hear func(from policies.Ref, m balance.Msg) // hands a message to the front end
 	Wake func(at time.Duration, do func())      // asks for a call
-	Trim func(t *flow.Tape)                     // takes what was taped, if that is enough; under the half's lock
 }
 
 // Half is the replica half of one service. Its methods may be called from any
@@ -38,6 +37,7 @@ type Half struct {
 
 	mu   sync.Mutex
 	tape *flow.Tape
+	trim func(*flow.Tape)
 	half *flow.Replicas
 	life uint32 // of the half: wakes asked for by an earlier one are nobody's
 	out  flow.Actions
@@ -46,22 +46,24 @@ type Half struct {
 	in   []int32 // own attempts at each replica
 }
 
-// New makes the half of a policy, taped where tape is not nil. The policy must have one.
-func New(cfg Config, tape *flow.Tape) *Half {
+// New makes the half of a policy, which must have one. Where it is taped (tape is not
+// nil), trim takes what was taped if that is enough, under the half's lock.
+func New(cfg Config, tape *flow.Tape, trim func(*flow.Tape)) *Half {
 	n := cfg.Table.N
 	h := &Half{cfg: cfg, inc: make([]uint32, n), in: make([]int32, n)}
-	h.make(tape)
+	h.make(tape, trim)
 	return h
 }
 
 // make puts a fresh half in place; the lock is held, or nothing runs.
-func (h *Half) make(tape *flow.Tape) {
+func (h *Half) make(tape *flow.Tape, trim func(*flow.Tape)) {
 	dice := make([]rand.PCG, h.cfg.Table.N)
 	for r := range dice {
 		dice[r] = chance.Stream(h.cfg.Seed, fmt.Sprintf("reporter/%s/%d", h.cfg.Name, r))
 	}
 	h.life++
-	h.tape, h.half = tape, flow.NewReplicas(h.cfg.Make(), h.cfg.Service, 1, dice, tape)
+	h.tape, h.trim = tape, trim
+	h.half = flow.NewReplicas(h.cfg.Make(), h.cfg.Service, 1, dice, tape)
 }
 
 // slots is how many attempts a replica serves at a time.
@@ -84,9 +86,9 @@ func (h *Half) Start(members []policies.Ref) {
 
 // Renew puts a fresh half in place of this one, with a tape of its own, and begins the
 // lives of the members anew; what they have inside stays. The old tape is nobody's.
-func (h *Half) Renew(members []policies.Ref, tape *flow.Tape) {
+func (h *Half) Renew(members []policies.Ref, tape *flow.Tape, trim func(*flow.Tape)) {
 	h.mu.Lock()
-	h.make(tape)
+	h.make(tape, trim)
 	list := h.begin(members)
 	h.mu.Unlock()
 	for _, w := range list {
@@ -170,7 +172,7 @@ func (h *Half) tell(ref policies.Ref, ev balance.ReplicaEvent, change int32) (in
 	w := wishes{ref: ref, life: h.life, acts: slices.Clone(h.out.List), msgs: slices.Clone(h.out.Msgs)}
 	h.out.Reset()
 	if h.tape != nil {
-		h.cfg.Trim(h.tape)
+		h.trim(h.tape)
 	}
 	return n, w
 }

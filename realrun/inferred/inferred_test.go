@@ -26,8 +26,7 @@ func benched(table *balance.Table, tape *flow.Tape) *bench {
 	b := &bench{}
 	b.Half = New(Config{Name: "main", Table: table, Seed: 7, Make: jiq, Now: func() time.Duration { return b.now },
 		Hear: func(from policies.Ref, _ balance.Msg) { b.heard = append(b.heard, from) },
-		Wake: func(_ time.Duration, do func()) { b.wakes = append(b.wakes, do) },
-		Trim: func(*flow.Tape) {}}, tape)
+		Wake: func(_ time.Duration, do func()) { b.wakes = append(b.wakes, do) }}, tape, func(*flow.Tape) {})
 	return b
 }
 
@@ -87,7 +86,7 @@ func TestRenew(t *testing.T) {
 	b.Accepted(first[0], 1)
 	b.take()
 	b.now = time.Second
-	b.Renew(first, tape)
+	b.Renew(first, tape, func(*flow.Tape) {})
 	require.Equal(t, first[1:], b.take(), "the other has an attempt inside")
 	require.Same(t, tape, b.Tape())
 	b.Finished(first[0], 1)

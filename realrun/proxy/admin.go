@@ -46,7 +46,7 @@ func (p *Proxy) health(w http.ResponseWriter, _ *http.Request) {
 	for _, f := range p.fronts {
 		f.mu.Lock()
 		for i := range p.services {
-			known += f.fe.Fleet(i).Known()
+			known += f.life.fe.Fleet(i).Known()
 		}
 		f.mu.Unlock()
 	}
@@ -103,6 +103,7 @@ func (p *Proxy) metrics(w io.Writer) {
 	t := text{w}
 	p.requestMetrics(t)
 	p.frontMetrics(t)
+	p.tapeMetrics(t)
 	s := p.stats
 	t.head("taillab_unrouted_total", "counter", "requests that no route matches, upgrades and tunnels")
 	t.row("taillab_unrouted_total", float64(s.unrouted.Load()))
@@ -152,7 +153,7 @@ func (p *Proxy) requestMetrics(t text) {
 
 // frontMetrics writes what the front ends hold, summed over them.
 func (p *Proxy) frontMetrics(t text) {
-	var inside, parked, tape int64
+	var inside, parked int64
 	var sent [6]uint64
 	known := make([]int, len(p.services))
 	outs := make([]map[uint32]int, len(p.services))
@@ -164,21 +165,18 @@ func (p *Proxy) frontMetrics(t text) {
 		inside += f.inside.Load()
 		parked += f.parked.Load()
 		f.mu.Lock()
-		c := f.fe.Counters()
+		c := f.counters()
 		for i, n := range [6]uint64{c.Probe, c.Ask, c.Report, c.Heartbeat, c.Withdraw, c.Tell} {
 			sent[i] += n
 		}
 		for i := range p.services {
 			if k == 0 {
-				known[i] = f.fe.Fleet(i).Known()
+				known[i] = f.life.fe.Fleet(i).Known()
 			}
 			for r, n := range f.outs[i] { // a sum: no order
 				outs[i][r.ID] += n
 			}
 			f.ages(i, ages[i])
-		}
-		if f.tape != nil {
-			tape += int64(max(len(f.taped), len(f.tape.Bytes())))
 		}
 		f.mu.Unlock()
 	}
@@ -218,14 +216,12 @@ func (p *Proxy) frontMetrics(t text) {
 	t.row("taillab_messages_total", float64(p.stats.heard.Load()), "kind", "heard")
 	t.row("taillab_messages_total", float64(p.stats.badMsgs.Load()), "kind", "bad")
 	t.row("taillab_messages_total", float64(p.stats.lost.Load()), "kind", "lost")
-	t.head("taillab_tape_bytes", "gauge", "the tape so far")
-	t.row("taillab_tape_bytes", float64(tape))
 }
 
 // ages notes how old the load reports are that the front end has of a service; the
 // newest of all front ends stays. f.mu is held.
 func (f *front) ages(service int, newest map[uint32]time.Duration) {
-	fleet := f.fe.Fleet(service)
+	fleet := f.life.fe.Fleet(service)
 	for i := range fleet.Len() {
 		if _, at, told := fleet.Heard(i); told {
 			id, age := fleet.Ref(i).ID, max(0, f.p.now()-at)

@@ -10,6 +10,7 @@ import (
 
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/realrun/inferred"
 	"taillab/realrun/source"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
@@ -32,7 +33,8 @@ type service struct {
 	first     int // replicas at the start
 	discovery scenarios.Discovery
 	policy    scenarios.Policy
-	half      bool
+	half      bool           // the policy has a replica half
+	inferred  *inferred.Half // which runs here; nil: not here
 	base      time.Time
 
 	spec    scenarios.TargetService
@@ -52,9 +54,6 @@ type member struct {
 // newService numbers the targets and makes their clients.
 func newService(ctx context.Context, base time.Time, s *scenarios.Service, spec scenarios.TargetService, pol scenarios.Policy) (*service, error) {
 	out := &service{name: s.Name, discovery: s.Discovery, policy: pol, half: isHalved(pol.Make()), base: base, spec: spec, limit: spec.Timeouts.Total}
-	if out.half && spec.Reporter == scenarios.ReporterInferred {
-		return nil, fmt.Errorf("service %s: reporter inferred is not available in the proxy: use replica or agent", s.Name)
-	}
 	urls, err := source.List(ctx, &spec)
 	if err != nil {
 		return nil, fmt.Errorf("service %s: %w", s.Name, err)
@@ -76,7 +75,7 @@ func newService(ctx context.Context, base time.Time, s *scenarios.Service, spec 
 // tableOf is what front ends know of the targets, with numbers to spare.
 func tableOf(urls []scenarios.TargetURL, spec *scenarios.TargetService) *balance.Table {
 	n := len(urls)
-	t := &balance.Table{N: n + max(spare, n)}
+	t := &balance.Table{N: n + max(spare, n), Later: max(spare, n)}
 	even, plain := true, true
 	for i := range urls {
 		even = even && urls[i].Weight == 1
@@ -349,7 +348,10 @@ func (p *Proxy) welcome(service int, m *member, ready string) {
 			return
 		}
 	}
-	if s := p.services[service]; s.half {
+	switch s := p.services[service]; {
+	case s.inferred != nil:
+		s.inferred.Restarted(m.ref())
+	case s.half:
 		if err := p.beginHalf(service, m); err != nil {
 			p.log.Warn("a replica half was not started", "err", err)
 		}
@@ -374,7 +376,7 @@ func (p *Proxy) announce(service int, c balance.Change) {
 			f.member(service, c)
 			continue
 		}
-		f.clock.set(p.now()+late, func() { f.member(service, c) })
+		f.clock.Set(p.now()+late, func() { f.member(service, c) })
 	}
 }
 

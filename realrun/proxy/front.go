@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"taillab/policies"
 	"taillab/policies/balance"
 	"taillab/policies/flow"
+	"taillab/realrun/timers"
 	"taillab/realrun/wire"
 )
 
@@ -17,26 +17,28 @@ import (
 type front struct {
 	p     *Proxy
 	index int
-	clock *alarms
+	clock *timers.Timers
+	fresh func(t *flow.Tape) *flow.FrontEnd // makes an instance
 
 	inside atomic.Int64 // requests, from their header to their answer
 	parked atomic.Int64
 
 	mu    sync.Mutex
-	fe    *flow.FrontEnd
-	tape  *flow.Tape
-	taped []byte // the tape at its limit; nil before
+	life  *life         // takes what arrives
+	old   []*life       // lives before, as long as they have open requests
+	past  flow.Counters // of the lives that are over
 	last  time.Duration
 	out   flow.Actions
-	slots []*request
 	down  bool
 	outs  []map[policies.Ref]int // by service: attempts under way
 	drain []map[policies.Ref]bool
+	said  []map[uint32]balance.Change // by service: the last change of each replica
 }
 
 // todo is an action taken out of the lock.
 type todo struct {
 	act flow.Action
+	by  *life
 	msg balance.Msg
 	att *attempt
 	end *ended
@@ -48,31 +50,58 @@ type ended struct {
 	rec record
 }
 
-// input runs one input under the lock and executes what it asked for. The time under
-// the lock counts as the policy's for request q, which may be nil.
-func (f *front) input(q *request, do func(now time.Duration)) {
+// input runs one input of a request under the lock and executes what it asked for. The
+// time under the lock counts as the policy's for the request.
+func (f *front) input(q *request, do func(l *life, now time.Duration)) {
+	f.mu.Lock()
+	if f.down {
+		f.mu.Unlock()
+		return
+	}
+	if q.life == nil {
+		q.life = f.life
+	}
+	f.last = max(f.last, f.p.now())
+	began := f.last
+	list := f.run(q.life, do)
+	q.policy += f.p.now() - began
+	q.park(f.last)
+	f.retire()
+	f.mu.Unlock()
+	f.execute(list)
+	q.notify()
+}
+
+// news runs one input that is no request's: of one life, or of all (nil).
+func (f *front) news(of *life, do func(l *life, now time.Duration)) {
 	f.mu.Lock()
 	if f.down {
 		f.mu.Unlock()
 		return
 	}
 	f.last = max(f.last, f.p.now())
-	began := f.last
-	guarded(do, f.last)
-	f.trim()
-	spent := f.p.now() - began
-	if q != nil {
-		q.policy += spent
+	var list []todo
+	for _, l := range f.lives() {
+		if of == nil || of == l {
+			list = append(list, f.run(l, do)...)
+		}
 	}
-	list := f.take()
-	if q != nil {
-		q.park(f.last)
-	}
+	f.retire()
 	f.mu.Unlock()
 	f.execute(list)
-	if q != nil {
-		q.notify()
+}
+
+// run runs one input of a life and takes what it asked for; the lock is held.
+func (f *front) run(l *life, do func(l *life, now time.Duration)) []todo {
+	guarded(func(now time.Duration) { do(l, now) }, f.last)
+	switch {
+	case l.tape == nil:
+	case l.to == nil:
+		l.tape.Drop()
+	default:
+		l.to.Trim(f.stream(), l.tape)
 	}
+	return f.take(l)
 }
 
 // guarded lets a policy that breaks its contract end the process: net/http would
@@ -87,38 +116,24 @@ func guarded(do func(time.Duration), now time.Duration) {
 	do(now)
 }
 
-// trim ends the tape at its limit: what follows is forgotten.
-func (f *front) trim() {
-	if f.tape == nil {
-		return
-	}
-	if f.taped == nil && int64(len(f.tape.Bytes())) >= f.p.tapeLimit {
-		f.taped = slices.Clone(f.tape.Bytes())
-		f.p.noteTape(f.index)
-	}
-	if f.taped != nil {
-		f.tape.Drop()
-	}
-}
-
-// take copies the actions out and books what only the lock may touch.
-func (f *front) take() []todo {
+// take copies a life's actions out and books what only the lock may touch.
+func (f *front) take(l *life) []todo {
 	var list []todo
 	for _, a := range f.out.List {
-		t := todo{act: a}
+		t := todo{act: a, by: l}
 		switch a.Kind {
 		case flow.ActSend:
-			t.att = f.slots[a.Slot].begin(&a)
+			t.att = l.slots[a.Slot].begin(&a)
 			f.outs[a.Service][a.Ref]++
 		case flow.ActTell:
 			t.msg = f.out.Msgs[a.Arg]
 		case flow.ActCancel:
-			if q := f.slots[a.Slot]; q != nil && q.id == a.Req && int(a.N) < len(q.tries) && !q.tries[a.N].over {
+			if q := l.slots[a.Slot]; q != nil && q.id == a.Req && int(a.N) < len(q.tries) && !q.tries[a.N].over {
 				t.att = q.tries[a.N] // an attempt that is over may have an answer that is still to be read
 			}
 		case flow.ActClose:
-			q := f.slots[a.Slot]
-			f.slots[a.Slot] = nil
+			q := l.slots[a.Slot]
+			l.slots[a.Slot] = nil
 			t.end = &ended{q, q.close(policies.Outcome(a.Arg), int(a.N), f.last)}
 		}
 		list = append(list, t)
@@ -133,6 +148,9 @@ func (f *front) execute(list []todo) {
 		t := &list[i]
 		switch t.act.Kind {
 		case flow.ActSend:
+			if h := f.p.services[t.act.Service].inferred; h != nil {
+				h.Accepted(t.act.Ref, t.act.Req)
+			}
 			f.p.work.Go(t.att.run)
 		case flow.ActClose:
 			f.p.stats.book(&t.end.rec)
@@ -142,20 +160,20 @@ func (f *front) execute(list []todo) {
 				t.att.cancel()
 			}
 		case flow.ActProbe:
-			f.probe(t.act)
+			f.probe(t)
 		case flow.ActTell:
 			f.tell(t.act, t.msg)
 		case flow.ActWake:
-			a := t.act
-			f.clock.set(a.At, func() {
-				f.input(nil, func(now time.Duration) { f.fe.Woke(now, int(a.Service), a.Arg, &f.out) })
+			f.clock.Set(t.act.At, func() {
+				f.news(t.by, func(l *life, now time.Duration) { l.fe.Woke(now, int(t.act.Service), t.act.Arg, &f.out) })
 			})
 		}
 	}
 }
 
 // probe asks a backend for its load. Silence is noticed by the front end's own timer.
-func (f *front) probe(a flow.Action) {
+func (f *front) probe(t *todo) {
+	a := t.act
 	m := f.p.member(int(a.Service), a.Ref)
 	if m == nil {
 		return
@@ -165,14 +183,18 @@ func (f *front) probe(a flow.Action) {
 		if !ok {
 			return
 		}
-		f.input(nil, func(now time.Duration) {
-			f.fe.Replied(now, int(a.Service), balance.ProbeID(a.Arg), a.Ref, load, &f.out)
+		f.news(t.by, func(l *life, now time.Duration) {
+			l.fe.Replied(now, int(a.Service), balance.ProbeID(a.Arg), a.Ref, load, &f.out)
 		})
 	})
 }
 
 // tell carries a message to a replica half: one try, nobody waits for it.
 func (f *front) tell(a flow.Action, m balance.Msg) {
+	if h := f.p.services[a.Service].inferred; h != nil {
+		h.Heard(a.Ref, m)
+		return
+	}
 	to := f.p.member(int(a.Service), a.Ref)
 	if to == nil {
 		return
@@ -188,31 +210,31 @@ func (f *front) tell(a flow.Action, m balance.Msg) {
 
 // arrive hands a request over.
 func (f *front) arrive(q *request, view *policies.Request) {
-	f.input(q, func(now time.Duration) {
+	f.input(q, func(l *life, now time.Duration) {
 		view.ID = f.p.ids.Add(1) - 1
 		q.id = view.ID
 		// The slot is not known before Arrive returns, and take needs it.
-		q.slot = f.fe.Arrive(now, view, &f.out)
-		for int(q.slot) >= len(f.slots) {
-			f.slots = append(f.slots, nil)
+		q.slot = l.fe.Arrive(now, view, &f.out)
+		for int(q.slot) >= len(l.slots) {
+			l.slots = append(l.slots, nil)
 		}
-		f.slots[q.slot] = q
+		l.slots[q.slot] = q
 		q.open = true
 	})
 }
 
 // gone tells that a request's client has left, or that its time has passed.
 func (f *front) gone(q *request, class policies.Outcome) {
-	f.input(q, func(now time.Duration) { f.leave(q, class, now) })
+	f.input(q, func(l *life, now time.Duration) { f.leave(l, q, class, now) })
 }
 
 // leave is Gone, at most once; the lock is held.
-func (f *front) leave(q *request, class policies.Outcome, now time.Duration) {
+func (f *front) leave(l *life, q *request, class policies.Outcome, now time.Duration) {
 	if !q.open || q.gone {
 		return
 	}
 	q.gone = true
-	f.fe.Gone(now, q.slot, class, &f.out)
+	l.fe.Gone(now, q.slot, class, &f.out)
 }
 
 // claim gives the client to the first attempt with a good answer; the others are
@@ -220,7 +242,7 @@ func (f *front) leave(q *request, class policies.Outcome, now time.Duration) {
 func (f *front) claim(a *attempt) (ok bool) {
 	q := a.q
 	var losers []*attempt
-	f.input(q, func(now time.Duration) {
+	f.input(q, func(l *life, now time.Duration) {
 		if ok = q.open && !q.gone && q.claimed == nil; !ok {
 			return
 		}
@@ -230,8 +252,8 @@ func (f *front) claim(a *attempt) (ok bool) {
 				losers = append(losers, t)
 			}
 		}
-		if f.fe.Subscribed(int(a.service))&balance.WantFirstByte != 0 {
-			f.fe.FirstByte(now, q.slot, a.n, &f.out)
+		if l.fe.Subscribed(int(a.service))&balance.WantFirstByte != 0 {
+			l.fe.FirstByte(now, q.slot, a.n, &f.out)
 		}
 	})
 	for _, t := range losers {
@@ -240,98 +262,48 @@ func (f *front) claim(a *attempt) (ok bool) {
 	return ok
 }
 
-// ended tells how an attempt went. A failure that nobody may cure, because the client
-// has seen a part of the answer or the body is gone, is told as the client's end
+// ended tells how an attempt went, once. A failure that nobody may cure, because the
+// client has seen a part of the answer or the body is gone, is told as the client's end
 // first: then no policy tries again.
 func (f *front) ended(a *attempt, res wire.Result) {
 	q := a.q
-	f.input(q, func(now time.Duration) {
+	for _, m := range res.Messages {
+		f.heard(int(a.service), policies.Ref{ID: a.ref.ID, Inc: m.Inc}, m)
+	}
+	if h := f.p.services[a.service].inferred; h != nil {
+		h.Finished(a.ref, q.id)
+	}
+	last := false
+	f.input(q, func(l *life, now time.Duration) {
 		if !q.open || a.over {
 			return
 		}
 		a.res, a.over = res, true
 		q.out--
-		f.left(a)
-		for _, m := range res.Messages {
-			f.fe.Heard(now, int(a.service), policies.Ref{ID: a.ref.ID, Inc: m.Inc}, m, &f.out)
-			f.p.stats.heard.Add(1)
-		}
+		last = f.left(a)
 		if res.Outcome != policies.OK && (q.claimed == a || q.claimed == nil && a.n == 0 && !q.whole.Load()) {
-			f.leave(q, res.Outcome, now)
+			f.leave(l, q, res.Outcome, now)
 		}
-		f.fe.Ended(now, &flow.End{Slot: q.slot, N: a.n, Outcome: res.Outcome, Told: res.Told, Load: res.Load, ServerTime: res.ServerTime}, &f.out)
-		f.removed(int(a.service), a.ref, now)
+		l.fe.Ended(now, &flow.End{Slot: q.slot, N: a.n, Outcome: res.Outcome, Told: res.Told, Load: res.Load, ServerTime: res.ServerTime}, &f.out)
 	})
+	if last {
+		f.removed(int(a.service), a.ref)
+	}
 }
 
-// left uncounts an attempt.
-func (f *front) left(a *attempt) {
-	if n := f.outs[a.service][a.ref]; n > 1 {
-		f.outs[a.service][a.ref] = n - 1
-		return
+// left uncounts an attempt; it tells whether it was the last at a draining replica.
+func (f *front) left(a *attempt) bool {
+	outs := f.outs[a.service]
+	if n := outs[a.ref]; n > 1 {
+		outs[a.ref] = n - 1
+		return false
 	}
-	delete(f.outs[a.service], a.ref)
+	delete(outs, a.ref)
+	return f.drain[a.service][a.ref]
 }
 
 // heard hands a replica's message to the front end.
 func (f *front) heard(service int, from policies.Ref, m balance.Msg) {
 	f.p.stats.heard.Add(1)
-	f.input(nil, func(now time.Duration) { f.fe.Heard(now, service, from, m, &f.out) })
-}
-
-// member tells of a change of membership. A draining replica is removed once the last
-// attempt at it has ended.
-func (f *front) member(service int, c balance.Change) {
-	f.input(nil, func(now time.Duration) {
-		f.fe.Membership(now, service, c, &f.out)
-		if c.Kind == balance.ChangeDraining {
-			f.drain[service][c.Ref] = true
-			f.removed(service, c.Ref, now)
-		}
-	})
-}
-
-// removed removes a draining replica that has nothing left to do.
-func (f *front) removed(service int, ref policies.Ref, now time.Duration) {
-	if !f.drain[service][ref] || f.outs[service][ref] > 0 {
-		return
-	}
-	delete(f.drain[service], ref)
-	f.fe.Membership(now, service, balance.Change{Kind: balance.ChangeRemoved, Ref: ref}, &f.out)
-}
-
-// start begins the front end's run: the spare numbers of the table are nobody's yet.
-func (f *front) start() {
-	f.input(nil, func(now time.Duration) {
-		f.fe.Start(now, &f.out)
-		for i, s := range f.p.services {
-			for id := s.first; id < s.table.N; id++ {
-				f.fe.Membership(now, i, balance.Change{Kind: balance.ChangeRemoved, Ref: policies.Ref{ID: uint32(id)}}, &f.out)
-			}
-		}
-	})
-}
-
-// stop closes what is still open as unfinished; no input does anything any more.
-func (f *front) stop() {
-	f.mu.Lock()
-	if f.down {
-		f.mu.Unlock()
-		return
-	}
-	f.last = max(f.last, f.p.now())
-	f.down = true
-	var open []ended
-	for i, q := range f.slots {
-		if q != nil {
-			f.slots[i] = nil
-			open = append(open, ended{q, q.close(policies.Unfinished, len(q.tries), f.last)})
-		}
-	}
-	f.mu.Unlock()
-	for i := range open {
-		f.p.stats.book(&open[i].rec)
-		open[i].q.notify()
-	}
-	f.clock.end()
+	f.news(nil, func(l *life, now time.Duration) { l.fe.Heard(now, service, from, m, &f.out) })
 }

@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +21,7 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/realrun/spool"
 	"taillab/reports"
 	"taillab/scenarios"
 )
@@ -35,7 +39,56 @@ type rig struct {
 	run    scenarios.Run
 	col    *reports.Collector
 	client *http.Client
+	shelf  *shelf
 	ended  bool
+}
+
+// shelf keeps the chains of a tape in memory, those that were dropped too.
+type shelf struct {
+	limit  int64 // of a chain; 0 = none
+	mu     sync.Mutex
+	chains []*chain
+}
+
+// chain is a TapeWriter.
+type chain struct {
+	limit   int64
+	bytes   atomic.Int64
+	streams map[string][]byte
+	closed  int
+	whole   bool
+	dropped bool
+}
+
+func (s *shelf) open(n int) (TapeWriter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n != len(s.chains)+1 {
+		return nil, fmt.Errorf("chain %d comes after %d", n, len(s.chains))
+	}
+	s.chains = append(s.chains, &chain{limit: s.limit, streams: map[string][]byte{}})
+	return s.chains[n-1], nil
+}
+
+func (c *chain) Piece(stream string, data []byte) error {
+	c.streams[stream] = append(c.streams[stream], data...)
+	if n := c.bytes.Add(int64(len(data))); c.limit > 0 && n >= c.limit {
+		return spool.ErrFull
+	}
+	return nil
+}
+
+func (c *chain) Close(whole bool) error {
+	c.closed++
+	c.whole = whole
+	return nil
+}
+
+func (c *chain) Bytes() int64 { return c.bytes.Load() }
+
+func (c *chain) Drop() error {
+	c.dropped = true
+	return nil
 }
 
 // setup is how a rig differs from the plain one.
@@ -45,6 +98,7 @@ type setup struct {
 	proxy    string // the block proxy
 	service  string // further keys of service main, each ending in a comma
 	targets  []string
+	tape     int64 // limit of a chain; 0 = none
 }
 
 // backend serves until the test is over.
@@ -84,9 +138,9 @@ func planOf(t testing.TB, s setup) *scenarios.Plan {
 func start(t testing.TB, s setup) *rig {
 	t.Helper()
 	plan := planOf(t, s)
-	r := &rig{t: t, plan: plan, run: planRun(plan)}
+	r := &rig{t: t, plan: plan, run: planRun(plan), shelf: &shelf{limit: s.tape}}
 	r.col = reports.NewCollector(Setup(r.run))
-	p, err := Start(t.Context(), Config{Run: r.run, Targets: targetsOf(t, s, plan), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Collector: r.col})
+	p, err := Start(t.Context(), Config{Run: r.run, Targets: targetsOf(t, s, plan), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Collector: r.col, Tape: r.shelf.open})
 	require.NoError(t, err)
 	r.Proxy = p
 	transport := &http.Transport{DisableCompression: true}
@@ -110,18 +164,36 @@ func (r *rig) end() End {
 		require.Zero(r.t, f.parked.Load())
 	}
 	require.NoError(r.t, r.col.Err())
-	require.Len(r.t, e.Tapes, len(r.fronts))
-	for k, tape := range e.Tapes {
-		s := r.services[0]
-		again := flow.New(flow.Config{Index: k, Count: len(r.fronts), Services: []flow.Service{{Name: s.name, Table: s.table,
-			Balancer: r.run.Cell.Balancers[0].Make(), Dice: chance.NewDice(r.run.Seed, fmt.Sprintf("balance/%s/%d", s.name, k)),
-			Period: s.discovery.Period, Detect: detection(s.discovery.Detect)}}})
-		res, err := flow.Replay(tape.Data, flow.Replayed{FrontEnd: again})
-		require.NoError(r.t, err)
-		require.Nil(r.t, res.First)
-		require.False(r.t, res.Truncated)
+	for _, c := range r.shelf.chains {
+		require.Equal(r.t, 1, c.closed)
+		r.replay(c)
 	}
 	return e
+}
+
+// replay feeds every stream of a chain to a fresh instance.
+func (r *rig) replay(c *chain) {
+	s := r.services[0]
+	for name, data := range c.streams {
+		var in flow.Replayed
+		if name == "replicas/main" {
+			dice := make([]rand.PCG, s.table.N)
+			for k := range dice {
+				dice[k] = chance.Stream(r.run.Seed, fmt.Sprintf("reporter/main/%d", k))
+			}
+			in.Replicas = flow.NewReplicas(r.run.Cell.Balancers[0].Make(), 0, 1, dice, nil)
+		} else {
+			var k int
+			_, err := fmt.Sscanf(name, "frontend/%d.1", &k)
+			require.NoError(r.t, err)
+			in.FrontEnd = flow.New(r.config(r.run, k, nil))
+		}
+		res, err := flow.Replay(data, in)
+		require.NoError(r.t, err)
+		require.Nil(r.t, res.First, name)
+		require.False(r.t, res.Truncated)
+		require.Positive(r.t, res.Calls)
+	}
 }
 
 // ask sends a request and reads the answer.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"taillab/policies/balance"
 	"taillab/policies/chance"
 	"taillab/policies/flow"
+	"taillab/realrun/timers"
 	"taillab/realrun/wire"
 	"taillab/reports"
 	"taillab/scenarios"
@@ -36,15 +38,17 @@ type Config struct {
 	// Collector takes the record of every request, from one goroutine at a time; nil:
 	// none is kept. It is made for Setup.
 	Collector *reports.Collector
-	Log       *slog.Logger // nil: silent
+	// Tape begins a chain of the tape, numbered from 1, where the run is taped.
+	Tape func(chain int) (TapeWriter, error)
+	Log  *slog.Logger // nil: silent
 }
 
 // Proxy is a running reverse proxy. Its methods may be called from any goroutine.
 type Proxy struct {
-	name      string // of the run, in messages
-	base      time.Time
-	log       *slog.Logger
-	tapeLimit int64 // of one front end
+	name  string // of the run, in messages
+	base  time.Time
+	log   *slog.Logger
+	tapes tapes
 
 	services []*service
 	fronts   []*front
@@ -84,7 +88,10 @@ func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 	}
 	c := cfg.Run.Cell
 	p := &Proxy{base: time.Now(), log: cfg.Log, tenants: newNames(maxTenants), classes: newNames(maxClasses), models: newNames(maxModels),
-		split: newSplit(c.Setup.FrontEnds), tapeLimit: cfg.Targets.Proxy.TapeLimit / int64(c.Setup.FrontEnds.Count)}
+		split: newSplit(c.Setup.FrontEnds)}
+	if c.Setup.Live.Tape && cfg.Tape != nil {
+		p.tapes.open, p.tapes.fresh = cfg.Tape, cfg.Targets.Proxy.Tape.WhenFull == scenarios.TapeFresh
+	}
 	p.name = fmt.Sprintf("%016x", chance.Mix(cfg.Run.Seed)^uint64(p.base.UnixNano()))
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.bufs.New = func() any { b := make([]byte, 32<<10); return &b }
@@ -116,8 +123,21 @@ func (p *Proxy) build(cfg Config) error {
 	}
 	p.rules.Store(p.compile(cfg.Targets))
 	p.publish()
+	if p.tapes.open != nil {
+		if err := p.next(); err != nil {
+			return fmt.Errorf("the tape cannot be begun: %w", err)
+		}
+	}
 	for k := range c.Setup.FrontEnds.Count {
 		p.fronts = append(p.fronts, p.front(cfg.Run, k))
+	}
+	for i, s := range p.services {
+		if s.half && s.spec.Reporter == scenarios.ReporterInferred {
+			if len(p.fronts) > 1 {
+				return fmt.Errorf("service %s: reporter inferred needs one front end, the scenario has %d: use agent or replica", s.name, len(p.fronts))
+			}
+			s.inferred = p.infer(cfg.Run, i)
+		}
 	}
 	return p.firstMembers()
 }
@@ -138,22 +158,28 @@ func (p *Proxy) index(name string) int {
 }
 
 func (p *Proxy) front(run scenarios.Run, k int) *front {
-	c := run.Cell
-	f := &front{p: p, index: k, clock: &alarms{now: p.now}}
-	cfg := flow.Config{Index: k, Count: c.Setup.FrontEnds.Count}
-	if c.Setup.Live.Tape {
-		f.tape = &flow.Tape{}
-		cfg.Tape = f.tape
+	f := &front{p: p, index: k, clock: timers.New(p.now, func() bool { return false })}
+	for range p.services {
+		f.outs = append(f.outs, map[ref]int{})
+		f.drain = append(f.drain, map[ref]bool{})
+		f.said = append(f.said, map[uint32]balance.Change{})
 	}
+	f.fresh = func(tape *flow.Tape) *flow.FrontEnd { return flow.New(p.config(run, k, tape)) }
+	f.begin(p.tapes.spool)
+	p.work.Go(func() { f.clock.Run(p.ctx) })
+	return f
+}
+
+// config is what an instance of front end k is made of.
+func (p *Proxy) config(run scenarios.Run, k int, tape *flow.Tape) flow.Config {
+	c := run.Cell
+	cfg := flow.Config{Index: k, Count: c.Setup.FrontEnds.Count, Tape: tape}
 	for i, s := range p.services {
 		d := c.Setup.Services[i].Discovery
 		cfg.Services = append(cfg.Services, flow.Service{Name: s.name, Table: s.table, Period: d.Period, Detect: detection(d.Detect), Loads: true,
 			Balancer: c.Balancers[i].Make(), Dice: chance.NewDice(run.Seed, fmt.Sprintf("balance/%s/%d", s.name, k))})
-		f.outs = append(f.outs, map[ref]int{})
-		f.drain = append(f.drain, map[ref]bool{})
 	}
-	f.fe = flow.New(cfg)
-	return f
+	return cfg
 }
 
 func detection(name string) flow.Detect {
@@ -168,7 +194,7 @@ func detection(name string) flow.Detect {
 
 // open begins the run and listens; clients come last.
 func (p *Proxy) open(cfg Config) (err error) {
-	if p.halved() {
+	if p.remote() {
 		if p.ear, err = p.door("front ends", cfg.Targets.FrontEndListen, p.earMux()); err != nil {
 			return err
 		}
@@ -176,6 +202,11 @@ func (p *Proxy) open(cfg Config) (err error) {
 	}
 	for _, f := range p.fronts {
 		f.start()
+	}
+	for i, s := range p.services {
+		if s.inferred != nil {
+			s.inferred.Start(p.present(i))
+		}
 	}
 	if err := p.beginHalves(); err != nil {
 		return err
@@ -243,6 +274,7 @@ func (p *Proxy) Close(ctx context.Context, drain time.Duration) End {
 	p.gate.Lock()
 	p.shut = true
 	p.gate.Unlock()
+	p.tapes.last()
 	for _, f := range p.fronts {
 		f.stop()
 	}
@@ -252,6 +284,7 @@ func (p *Proxy) Close(ctx context.Context, drain time.Duration) End {
 
 // abort ends everything that runs.
 func (p *Proxy) abort() {
+	p.tapes.last()
 	p.cancel()
 	p.clients.close()
 	p.handlers.Wait()
@@ -261,6 +294,7 @@ func (p *Proxy) abort() {
 	p.ear.close()
 	p.admin.close()
 	p.work.Wait()
+	p.unwind()
 	for _, s := range p.services {
 		s.close()
 	}
@@ -270,37 +304,19 @@ func (p *Proxy) abort() {
 type End struct {
 	Requests int64
 	Measured time.Duration // the proxy's life
-	Tapes    []Tape        // by front end; none without tape
 	Messages flow.Counters
 	Heard    int64
-}
-
-// Tape is the stream of one front end, in the name a replay expects.
-type Tape struct {
-	Stream string
-	Data   []byte
-	Cut    bool // it ended at its limit
+	Cut      error // why the tape ended before the proxy; nil if it did not
 }
 
 func (p *Proxy) result() End {
-	e := End{Requests: p.stats.total(), Measured: p.now(), Heard: p.stats.heard.Load()}
+	e := End{Requests: p.stats.total(), Measured: p.now(), Heard: p.stats.heard.Load(), Cut: p.tapes.cut}
 	for _, f := range p.fronts {
 		f.mu.Lock()
-		e.Messages = e.Messages.Add(f.fe.Counters())
-		if f.tape != nil {
-			t := Tape{Stream: fmt.Sprintf("frontend/%d.1", f.index), Data: f.taped, Cut: f.taped != nil}
-			if !t.Cut {
-				t.Data = f.tape.Bytes()
-			}
-			e.Tapes = append(e.Tapes, t)
-		}
+		e.Messages = e.Messages.Add(f.counters())
 		f.mu.Unlock()
 	}
 	return e
-}
-
-func (p *Proxy) noteTape(k int) {
-	p.log.Warn("the tape of a front end has reached its limit and ends here", "frontend", k)
 }
 
 // door is a listener and its server.
@@ -335,15 +351,13 @@ func (d *door) close() {
 	<-d.done
 }
 
-// halved tells whether a policy has a half in the replicas.
-func (p *Proxy) halved() bool {
-	for _, s := range p.services {
-		if s.half {
-			return true
-		}
-	}
-	return false
+// remote tells whether a policy has a half in the replicas.
+func (p *Proxy) remote() bool {
+	return slices.ContainsFunc(p.services, func(s *service) bool { return s.remote() })
 }
+
+// remote tells whether the half of the service's policy runs in the replicas.
+func (s *service) remote() bool { return s.half && s.inferred == nil }
 
 // isHalved tells whether a policy, or one that it decorates, has a replica half.
 func isHalved(b balance.Balancer) bool {

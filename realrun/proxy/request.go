@@ -30,6 +30,7 @@ type request struct {
 
 	// under the front end's lock
 	id      uint64
+	life    *life // that has it
 	slot    uint32
 	tries   []*attempt
 	out     int

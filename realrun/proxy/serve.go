@@ -175,11 +175,11 @@ func (q *request) wait(w http.ResponseWriter) {
 // late ends a request whose time has passed. It may have been sent just now: then only
 // the deadline counts.
 func (q *request) late(class policies.Outcome) {
-	q.f.input(q, func(now time.Duration) {
+	q.f.input(q, func(l *life, now time.Duration) {
 		if class == policies.HoldTimeout && (!q.waits || now < q.since+q.rules.Park.Timeout) {
 			return
 		}
-		q.f.leave(q, class, now)
+		q.f.leave(l, q, class, now)
 	})
 }
 

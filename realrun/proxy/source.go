@@ -111,6 +111,9 @@ func (p *Proxy) judge(service int, m *member, ok bool, missed map[uint32]int) {
 		s.members[m.id] = &back
 		p.publish()
 		delete(missed, m.id)
+		if s.inferred != nil {
+			s.inferred.Restarted(back.ref())
+		}
 		p.announce(service, balance.Change{Kind: balance.ChangeAdded, Ref: back.ref()})
 	default:
 		delete(missed, m.id)
@@ -121,7 +124,7 @@ func (p *Proxy) judge(service int, m *member, ok bool, missed map[uint32]int) {
 func (p *Proxy) beginHalves() error {
 	for i, s := range p.services {
 		for _, m := range s.members {
-			if !s.half {
+			if !s.remote() {
 				continue
 			}
 			if err := p.beginHalf(i, m); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -111,6 +112,16 @@ func (j *job) startTape(r *scenarios.Run) (*tapeWriter, error) {
 		return nil, errors.Join(err, f.Discard())
 	}
 	return &tapeWriter{w, f}, nil
+}
+
+// startChain begins a chain of the tape of a run that has no end: a folder of files named
+// CHAIN-SEGMENT.tape.
+func (j *job) startChain(r *scenarios.Run, chain int, bounds scenarios.ProxyTape) (*tape.ChainWriter, error) {
+	folder := fmt.Sprintf("tapes/%s.%d", j.cellFile(r.Index), r.Rep+1)
+	create := func(segment int) (tape.SegmentFile, error) {
+		return j.dir.Create(fmt.Sprintf("%s/%d-%06d.tape", folder, chain, segment))
+	}
+	return tape.NewChain(create, j.tapeOf(r), fmt.Sprintf("%s/%s/%d", j.dir.ID(), folder, chain), bounds.Segment, bounds.Limit)
 }
 
 // tapeWriter writes a tape into the run directory.

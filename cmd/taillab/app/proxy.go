@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"taillab/cmd/taillab/internal/runner"
+	"taillab/cmd/taillab/internal/tape"
 	"taillab/realrun/proxy"
 	"taillab/reports"
 	"taillab/reports/render"
@@ -59,7 +60,7 @@ func (c *proxyCmd) run(s *session) int {
 	}
 	j := &job{s: s, cmd: &runCmd{Out: c.Out, Confidence: 0.95}, plan: plan, live: &live{}, name: c.Scenario, started: started, dir: dir, outs: outs}
 	j.options = render.Options{Width: s.width(s.Stdout), Color: s.stdoutColor(), ASCII: s.asciiOnly(), AgainCommand: c.again()}
-	host := &proxyHost{s: s, cmd: c, plan: plan, targets: targets, file: file}
+	host := &proxyHost{s: s, cmd: c, plan: plan, targets: targets, file: file, tape: j.startChain}
 	// A signal is the good end of a proxy: the run is whole, whatever the context says.
 	j.result = runner.Do(context.WithoutCancel(s.ctx), host, plan, runner.Options{Jobs: 1, AsPlanned: true})
 	if err := j.result.Err(); err != nil {
@@ -168,6 +169,7 @@ type proxyHost struct {
 	plan    *scenarios.Plan
 	targets *scenarios.Targets
 	file    stamp
+	tape    func(r *scenarios.Run, chain int, bounds scenarios.ProxyTape) (*tape.ChainWriter, error) // begins a chain
 }
 
 // Run implements runner.Host.
@@ -181,7 +183,8 @@ func (h *proxyHost) Run(ctx context.Context, runs []scenarios.Run, rec reports.R
 	}
 	log := slog.New(slog.NewTextHandler(h.s.err, &slog.HandlerOptions{Level: level}))
 	col := rec.Begin(0, proxy.Setup(runs[0]))
-	p, err := proxy.Start(ctx, proxy.Config{Run: runs[0], Targets: h.targets, Listen: h.cmd.Listen, Admin: h.cmd.Admin, Collector: col, Log: log})
+	p, err := proxy.Start(ctx, proxy.Config{Run: runs[0], Targets: h.targets, Listen: h.cmd.Listen, Admin: h.cmd.Admin, Collector: col, Log: log,
+		Tape: func(chain int) (proxy.TapeWriter, error) { return h.tape(&runs[0], chain, h.targets.Proxy.Tape) }})
 	if err != nil {
 		return err
 	}
@@ -202,11 +205,8 @@ func (h *proxyHost) hand(e proxy.End, col *reports.Collector, rec reports.Record
 	m := e.Messages
 	col.Close(reports.End{MeasuredTime: e.Measured, Wall: e.Measured, Messages: []reports.Count{{Name: "probe", N: int64(m.Probe)}, {Name: "ask", N: int64(m.Ask)},
 		{Name: "withdraw", N: int64(m.Withdraw)}, {Name: "tell", N: int64(m.Tell)}, {Name: "report", N: e.Heard}}})
-	for _, t := range e.Tapes {
-		rec.Tape(0, t.Stream, t.Data)
-		if t.Cut {
-			rec.Warn(0, tapeCut, "the tape of "+t.Stream+" ends at proxy.tape.limit")
-		}
+	if e.Cut != nil {
+		rec.Warn(0, tapeCut, "the tape ends before the run does: "+e.Cut.Error())
 	}
 	rec.Done(0)
 }

@@ -13,7 +13,7 @@ import (
 
 // replayCmd is `taillab replay`: it proves that a policy decides the same again.
 type replayCmd struct {
-	Tape   string `arg:"" help:"A file tapes/*.tape of a run directory."`
+	Tape   string `arg:"" help:"A file tapes/*.tape of a run directory; of a chain, its folder or its first file."`
 	Policy string `help:"Feed the tape to another policy and print the share of equal decisions." placeholder:"NAME"`
 	Common common `embed:""`
 }
@@ -38,29 +38,26 @@ func (c *replayCmd) run(s *session) int {
 	if err != nil {
 		return s.fail(exitBroken, "the tape is damaged, or it was recorded by a policy that works differently by now", "%s: %v", c.Tape, err)
 	}
-	code = exitOK
 	if t.Cut || len(f.Truncated) > 0 {
 		code = s.fail(exitBroken, "", "%s is cut short: replayed up to its last whole record", c.Tape)
 	}
 	return worst(code, c.print(s, t, f))
 }
 
+// open reads the tape. Of one whose last part is missing there is a tape and a code.
 func (c *replayCmd) open(s *session) (*tape.Tape, int) {
-	f, err := os.Open(c.Tape)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, s.fail(exitUsage, "tapes are recorded by: taillab run SCENARIO --tape on", "there is no tape %s", c.Tape)
-	} else if err != nil {
-		return nil, s.fail(exitUsage, "", "%v", err)
-	}
-	defer func() { _ = f.Close() }() // only read
-	t, err := tape.Read(f)
+	t, err := tape.Open(c.Tape)
 	switch {
+	case err == nil:
+		return t, exitOK
+	case errors.Is(err, os.ErrNotExist):
+		return nil, s.fail(exitUsage, "tapes are recorded by: taillab run SCENARIO --tape on", "there is no tape %s", c.Tape)
+	case t != nil:
+		return t, s.fail(exitBroken, "", "%s: %v: replayed as far as it goes", c.Tape, err)
 	case errors.Is(err, tape.ErrDamaged):
 		return nil, s.fail(exitBroken, "", "%s: %v", c.Tape, err)
-	case err != nil:
-		return nil, s.fail(exitUsage, "", "%s: %v", c.Tape, err)
 	}
-	return t, exitOK
+	return nil, s.fail(exitUsage, "", "%s: %v", c.Tape, err)
 }
 
 // makers gives one maker per service: of the taped policy, or of --policy.

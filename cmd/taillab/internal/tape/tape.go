@@ -8,6 +8,11 @@
 // name and the name, the length of its data and the data; the mark is a 0. Numbers and
 // lengths are unsigned LEB128. A tape without its mark is cut short: the program was
 // killed, the disk was full, or what was to be taped came too fast.
+//
+// A long tape is a chain of files, its segments. Each is a file as above, whose header
+// says which one of the chain it is and what the SHA-256 of the one before was; behind
+// the end mark of one that is not the last stands a 1. The streams of a chain are
+// those of its segments, joined.
 package tape
 
 import (
@@ -41,6 +46,13 @@ const (
 	maxName   = 1 << 12
 )
 
+// What stands behind the data: the end mark, and behind it in a segment that is not
+// the last.
+const (
+	endMark   = 0
+	continues = 1
+)
+
 // Header says what was taped and how to make the instances anew.
 type Header struct {
 	ToolVersion  string    `json:"tool_version"`
@@ -54,8 +66,16 @@ type Header struct {
 	RunSeed      uint64    `json:"run_seed,string"` // what its streams of chance derive from
 	FrontEnds    int       `json:"front_ends"`
 	Services     []Service `json:"services"`
-	Quota        *Quota    `json:"quota,omitempty"` // none: requests are not limited
+	Quota        *Quota    `json:"quota,omitempty"`   // none: requests are not limited
+	Segment      *Segment  `json:"segment,omitempty"` // none: the file is the whole tape
 	Streams      []Stream  `json:"-"`
+}
+
+// Segment says which part of a chain a file is.
+type Segment struct {
+	Chain    string `json:"chain"`              // the same in all of a chain, another one in all others
+	Number   int    `json:"number"`             // from 1
+	Previous string `json:"previous,omitempty"` // SHA-256 of the segment before, hex
 }
 
 // Service is what front ends know of a service before the run.
@@ -103,6 +123,8 @@ type Tape struct {
 	Header
 	Cut bool // the file ends early or is damaged: the last streams lack data
 
+	more bool // another segment follows
+
 	Scalers []ScalerMaker // by service: set before Replay where the tape has autoscalers
 
 	// Watch, if set before Replay, looks at what each record of the instance made last
@@ -138,9 +160,11 @@ func Read(r io.Reader) (*Tape, error) {
 		t.Cut = true
 		return t, nil
 	}
-	if _, err := in.ReadByte(); err != io.EOF { // the checksum at the end is read here
-		t.Cut = true
+	next, err := in.ReadByte() // the checksum at the end is read with the end
+	if t.more = err == nil && next == continues && t.Segment != nil; t.more {
+		_, err = in.ReadByte()
 	}
+	t.Cut = err != io.EOF
 	return t, nil
 }
 
@@ -234,6 +258,9 @@ func (t *Tape) check() error {
 	}
 	if len(t.Services) == 0 || len(t.Services) > 1<<16 {
 		return bad("its header names %d services", len(t.Services))
+	}
+	if s := t.Segment; s != nil && (s.Number < 1 || s.Chain == "" || (s.Previous == "") != (s.Number == 1)) {
+		return bad("its header names no place in a chain")
 	}
 	for _, s := range t.Services {
 		n := s.Replicas

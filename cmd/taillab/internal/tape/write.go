@@ -39,7 +39,6 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 }
 
 // write hands bytes on so that a reader finds them.
-
 func (w *Writer) write(parts ...[]byte) error {
 	for _, b := range parts {
 		if _, err := w.z.Write(b); err != nil {
@@ -71,9 +70,17 @@ func (w *Writer) Piece(stream string, data []byte) error {
 // Close ends the tape. One that is not whole is left without its mark, so that readers
 // know.
 func (w *Writer) Close(whole bool) error {
-	var err error
 	if whole {
-		err = w.write([]byte{0})
+		return w.end(endMark)
+	}
+	return w.end()
+}
+
+// end writes the last marks.
+func (w *Writer) end(marks ...byte) error {
+	var err error
+	if len(marks) > 0 {
+		err = w.write(marks)
 	}
 	if e := w.z.Close(); e != nil && err == nil {
 		err = fmt.Errorf("write tape: %w", e)

@@ -1,0 +1,232 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"taillab/policies/balance"
+	"taillab/realrun/spool"
+)
+
+// crowd sends requests from several clients at a time until stop says so, and returns
+// how many were answered with 200 and how many were not.
+func (r *rig) crowd(clients int, stop func() bool) (good, bad int) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for !stop() {
+				req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+r.Addr()+"/x", strings.NewReader("{}"))
+				fine := err == nil
+				if fine {
+					var resp *http.Response
+					if resp, err = r.client.Do(req); err == nil {
+						_, err = io.Copy(io.Discard, resp.Body)
+						fine = err == nil && resp.StatusCode == http.StatusOK
+						_ = resp.Body.Close() // read
+					} else {
+						fine = false
+					}
+				}
+				mu.Lock()
+				if fine {
+					good++
+				} else {
+					bad++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return good, bad
+}
+
+// chainsTotal is how many chains of the tape were begun.
+func (r *rig) chainsTotal() int {
+	r.tapes.mu.Lock()
+	defer r.tapes.mu.Unlock()
+	return r.tapes.chain
+}
+
+// ended tells that the tape is cut short.
+func (r *rig) tapeCut() bool {
+	r.tapes.mu.Lock()
+	defer r.tapes.mu.Unlock()
+	return r.tapes.cut != nil
+}
+
+// At its limit the tape ends, and the proxy goes on.
+func TestTapeStops(t *testing.T) {
+	t.Parallel()
+	r := start(t, setup{targets: []string{backend(t, ok)}, tape: 1})
+	_, bad := r.crowd(4, r.tapeCut)
+	require.Zero(t, bad)
+	resp, _ := r.ask(http.MethodGet, "/x", "")
+	require.Equal(t, 200, resp.StatusCode)
+	_, page := r.adminPage("/metrics")
+	require.Contains(t, page, "taillab_tape_ended 1\n")
+	e := r.end() // and what there is of it replays
+	require.ErrorIs(t, e.Cut, spool.ErrFull)
+	require.Len(t, r.shelf.chains, 1)
+	require.False(t, r.shelf.chains[0].whole)
+	require.False(t, r.shelf.chains[0].dropped)
+}
+
+// With when_full: fresh the tape begins anew with fresh policies, as often as need be;
+// no request is lost, each chain replays from its start, and the last one is kept.
+func TestTapeBeginsAnew(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct{ policy, scenario, service string }{
+		{"p2c", "frontends: {count: 2, split: uniform}", ""},
+		{"jiq", "", "reporter: inferred,"},
+		{"{name: retry, inner: jiq-amnesia}", "", "reporter: inferred, slots: 2,"},
+	} {
+		t.Run(x.policy, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, setup{policy: x.policy, scenario: x.scenario, service: x.service, tape: 1,
+				targets: []string{backend(t, ok), backend(t, ok), backend(t, ok)}, proxy: "proxy: {tape: {when_full: fresh}}\n"})
+			good, bad := r.crowd(6, func() bool { return r.chainsTotal() > 3 })
+			require.Zero(t, bad)
+			_, page := r.adminPage("/metrics")
+			require.Contains(t, page, "taillab_tape_ended 0\n")
+			e := r.end()
+			require.EqualValues(t, good, e.Requests)
+			require.EqualValues(t, good, r.count("ok"))
+			n := len(r.shelf.chains)
+			for i, c := range r.shelf.chains {
+				require.Equal(t, i < n-1, c.dropped, "chain %d of %d", i+1, n)
+			}
+			for _, f := range r.fronts {
+				require.Empty(t, f.old)
+			}
+		})
+	}
+}
+
+// What is under way when the tape begins anew ends at the instance that sent it, and
+// the fresh instance knows who has come and gone since the start.
+func TestTapeBeginsAnewAmidWork(t *testing.T) {
+	t.Parallel()
+	var gate sync.WaitGroup
+	gate.Add(1)
+	open := sync.OnceFunc(gate.Done)
+	t.Cleanup(open) // also when the test fails
+	inside := make(chan struct{}, 8)
+	slow := func(w http.ResponseWriter, in *http.Request) {
+		if in.URL.Path == "/slow" {
+			inside <- struct{}{}
+			gate.Wait()
+		}
+		ok(w, in)
+	}
+	urls := []string{backend(t, slow), backend(t, slow), backend(t, slow)}
+	r := start(t, setup{targets: urls[:2], tape: 1 << 30, proxy: "proxy: {tape: {when_full: fresh}}\n"})
+	t.Cleanup(open) // before the proxy waits for its requests
+	require.NoError(t, r.Reload(targetsOf(t, setup{targets: urls[1:]}, r.plan)))
+	until(t, "the third is known", func() bool {
+		_, page := r.adminPage("/metrics")
+		return strings.Contains(page, `{service="main",state="known"} 2`)
+	})
+	done := make(chan int, 1)
+	go func() {
+		resp, err := r.client.Get("http://" + r.Addr() + "/slow") //nolint:noctx // the test's own
+		if err != nil {
+			done <- 0
+			return
+		}
+		_ = resp.Body.Close() // only the status counts
+		done <- resp.StatusCode
+	}()
+	<-inside
+	f := r.fronts[0]
+	r.renew(1)
+	require.Equal(t, 2, r.chainsTotal())
+	f.mu.Lock()
+	require.Len(t, f.old, 1)
+	require.Equal(t, 2, f.life.fe.Fleet(0).Known())
+	require.Zero(t, f.life.fe.Fleet(0).OutstandingSum())
+	f.mu.Unlock()
+	for range 20 {
+		resp, _ := r.ask(http.MethodGet, "/x", "")
+		require.Equal(t, 200, resp.StatusCode)
+	}
+	open()
+	require.Equal(t, 200, <-done)
+	until(t, "the old instance is gone", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.old) == 0
+	})
+	r.end()
+	require.Len(t, r.shelf.chains, 2)
+	require.True(t, r.shelf.chains[1].whole)
+	require.NotEmpty(t, r.shelf.chains[1].streams["frontend/0.1"])
+}
+
+// A chain that cannot be begun leaves the tape ended, the proxy serving, and the last
+// chain where it is.
+func TestNoOtherChain(t *testing.T) {
+	t.Parallel()
+	r := start(t, setup{targets: []string{backend(t, ok)}, tape: 1, proxy: "proxy: {tape: {when_full: fresh}}\n"})
+	full := errors.New("no space left")
+	r.tapes.mu.Lock()
+	r.tapes.open = func(int) (TapeWriter, error) { return nil, full }
+	r.tapes.mu.Unlock()
+	_, bad := r.crowd(4, r.tapeCut)
+	require.Zero(t, bad)
+	require.ErrorIs(t, r.end().Cut, full)
+	require.False(t, r.shelf.chains[0].dropped)
+}
+
+// The replica half of a policy runs in the proxy where the backends have no room for
+// it: idle replicas are found, and the tape has both halves.
+func TestInferredHalf(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		policy string
+		found  uint64 // of 60 requests, one at a time
+	}{
+		{"jiq", 59}, {"{name: jiq, reporting: sq, choices: 1, withdraw: true}", 59}, {"{name: retry, inner: jiq}", 59},
+		{"jiq-amnesia", 3}, // which forgets
+	} {
+		t.Run(x.policy, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, setup{policy: x.policy, service: "reporter: inferred,", targets: []string{backend(t, ok), backend(t, ok), backend(t, ok)}})
+			require.Nil(t, r.ear, "nobody calls from outside")
+			for range 60 {
+				resp, _ := r.ask(http.MethodGet, "/x", "")
+				require.Equal(t, 200, resp.StatusCode)
+			}
+			e := r.end()
+			require.EqualValues(t, 60, e.Requests)
+			require.EqualValues(t, 60, r.count("ok"))
+			require.NotEmpty(t, r.shelf.chains[0].streams["replicas/main"])
+			require.GreaterOrEqual(t, idleFound(t, r), x.found)
+		})
+	}
+}
+
+// idleFound is how many decisions came from the idle queue, as the policy counts them.
+func idleFound(t *testing.T, r *rig) (n uint64) {
+	t.Helper()
+	var s balance.Stats
+	r.fronts[0].mu.Lock()
+	defer r.fronts[0].mu.Unlock()
+	c, ok := r.fronts[0].life.fe.Balancer(0).(balance.Counted)
+	require.True(t, ok)
+	c.Stats(&s)
+	for _, p := range s.Paths {
+		if p.Name == "idle-queue" {
+			n += p.N
+		}
+	}
+	return n
+}
