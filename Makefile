@@ -91,7 +91,7 @@ golden-update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./scenarios ./reports/chart ./reports/render -update
 	UPDATE=1 $(GO) test .
 
-reference: ## rewrite docs/scenario.md, docs/policies.md and scenarios/scenario.schema.json from the program
+reference: ## rewrite docs/scenario.md, docs/targets.md, docs/policies.md and scenarios/scenario.schema.json from the program
 	$(GO) test ./scenarios -run TestSchemaFile -update
 	UPDATE=1 $(GO) test . -run TestReference
 

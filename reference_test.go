@@ -17,7 +17,7 @@ import (
 // set they are written anew.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func() string{"scenario": keyTables, "policies": policyPages} {
+	for name, make := range map[string]func() string{"scenario": keyTables, "targets": targetTables, "policies": policyPages} {
 		const begin, end = "<!-- begin: make reference -->\n", "<!-- end: make reference -->\n"
 		path := filepath.Join("docs", name+".md")
 		data, err := os.ReadFile(path)
@@ -58,6 +58,39 @@ func code(text string) string {
 	return "`" + text + "`"
 }
 
+// keys lists those keys that are of a block, without a prefix of their paths.
+func (t *table) keys(list []scenarios.Key, prefix string, of func(path string) bool) {
+	t.head("key", "type", "default", "values", "meaning")
+	for _, k := range list {
+		if k.Later || !of(k.Path) {
+			continue
+		}
+		values := k.Range
+		if k.Type == "enum" {
+			values = "`" + strings.Join(strings.Fields(k.Range), "` `") + "`"
+		}
+		t.row(code(strings.TrimPrefix(k.Path, prefix)), k.Type, k.Default, values, k.About)
+	}
+	t.WriteString("\n")
+}
+
+// targetTables lists the keys of a targets file block by block.
+func targetTables() string {
+	var out table
+	block := func(title, prefix string, of func(path string) bool) {
+		fmt.Fprintf(&out, "## %s\n\n", title)
+		out.keys(scenarios.TargetKeys(), prefix, of)
+	}
+	starts := func(prefix string) func(string) bool {
+		return func(path string) bool { return strings.HasPrefix(path, prefix) }
+	}
+	service, proxy := starts("services.NAME."), starts("proxy.")
+	block("Top level", "", func(path string) bool { return !service(path) && !proxy(path) })
+	block("services.NAME: the backends of a service", "services.NAME.", service)
+	block("proxy: what only taillab proxy reads", "", proxy)
+	return strings.TrimRight(out.String(), "\n") + "\n"
+}
+
 // keyTables lists the keys block by block, then the laws of sizes.
 func keyTables() string {
 	var out table
@@ -69,18 +102,7 @@ func keyTables() string {
 	}
 	for _, title := range titles {
 		fmt.Fprintf(&out, "## %s\n\n", title[1])
-		out.head("key", "type", "default", "values", "meaning")
-		for _, k := range scenarios.Keys() {
-			if k.Later || blockOf(k.Path) != title[0] {
-				continue
-			}
-			values := k.Range
-			if k.Type == "enum" {
-				values = "`" + strings.Join(strings.Fields(k.Range), "` `") + "`"
-			}
-			out.row(code(strings.TrimPrefix(k.Path, "S.")), k.Type, k.Default, values, k.About)
-		}
-		out.WriteString("\n")
+		out.keys(scenarios.Keys(), "S.", func(path string) bool { return blockOf(path) == title[0] })
 	}
 	out.WriteString("## DIST: laws of lengths and times\n\nA constant, or `{KIND: {…}}` with the keys below; a time takes a unit, a number of tokens none.\n\n")
 	out.head("kind", "what it is", "keys")

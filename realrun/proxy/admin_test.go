@@ -18,6 +18,7 @@ import (
 
 	"taillab/policies"
 	"taillab/realrun/wire"
+	"taillab/scenarios"
 	"taillab/workloads"
 )
 
@@ -141,6 +142,16 @@ func TestReload(t *testing.T) {
 	} {
 		require.ErrorContains(t, r.reload(bad), "restart")
 	}
+	for what, file := range map[string]string{
+		"proxy.tape":             "services: {main: {targets: ['" + urls[0] + "']}}\nproxy: {tape: {limit: 1MiB}}",
+		"frontends.listen":       "services: {main: {targets: ['" + urls[0] + "']}}\nfrontends: {listen: '127.0.0.1:9'}",
+		"services.main.reporter": "services: {main: {reporter: replica, targets: ['" + urls[0] + "']}}",
+	} {
+		require.ErrorContains(t, r.Reload(targetsFile(t, "version: 1\n"+file, r.plan)), what+" has changed: that needs a restart")
+	}
+	other := targetsOf(t, setup{targets: urls}, r.plan)
+	other.Services = append(other.Services, scenarios.TargetService{Name: "more"})
+	require.ErrorContains(t, r.Reload(other), "services.more has changed: that needs a restart")
 	many := []string{}
 	for i := range 40 {
 		many = append(many, fmt.Sprintf("http://127.0.0.1:%d", 20_000+i))

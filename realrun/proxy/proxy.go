@@ -62,6 +62,8 @@ type Proxy struct {
 	stats    *stats
 	bufs     sync.Pool // *[]byte
 
+	fixed fixed // what a reload cannot change
+
 	ctx    context.Context // of attempts: ends with the drain
 	cancel context.CancelFunc
 	work   sync.WaitGroup // attempts, probes, messages, checks
@@ -96,6 +98,7 @@ func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.bufs.New = func() any { b := make([]byte, 32<<10); return &b }
 	p.stats = newStats(p, cfg.Collector)
+	p.fixed = fixedOf(cfg.Targets)
 	err := p.build(cfg)
 	if err == nil {
 		err = p.open(cfg)

@@ -130,7 +130,7 @@ func TestTapeBeginsAnewAmidWork(t *testing.T) {
 	urls := []string{backend(t, slow), backend(t, slow), backend(t, slow)}
 	r := start(t, setup{targets: urls[:2], tape: 1 << 30, proxy: "proxy: {tape: {when_full: fresh}}\n"})
 	t.Cleanup(open) // before the proxy waits for its requests
-	require.NoError(t, r.Reload(targetsOf(t, setup{targets: urls[1:]}, r.plan)))
+	require.NoError(t, r.Reload(targetsOf(t, setup{targets: urls[1:], proxy: "proxy: {tape: {when_full: fresh}}\n"}, r.plan)))
 	until(t, "the third is known", func() bool {
 		_, page := r.adminPage("/metrics")
 		return strings.Contains(page, `{service="main",state="known"} 2`)

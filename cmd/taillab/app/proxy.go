@@ -114,6 +114,9 @@ func (c *proxyCmd) plan(s *session) (*scenarios.Plan, int) {
 	if len(labels) > 1 {
 		return nil, s.fail(exitUsage, "choose one, such as --only policy="+quote(labels[0]), "the scenario has %d policies, and a proxy has one: %v", len(labels), labels)
 	}
+	if p.Cells[0].Limiter.Make != nil {
+		return nil, s.fail(exitUsage, "leave it out: --set policies.quota=null --set quota=null", "a proxy has no quota, and would admit what policies.quota of %s denies", p.Name)
+	}
 	setTape(p, c.Tape)
 	s.note("taillab: workload, sweep, gates and faults of %s are not used", p.Name)
 	p.Cells, p.Seeds, p.Gates = p.Cells[:1], 1, nil

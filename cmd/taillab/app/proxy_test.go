@@ -305,6 +305,7 @@ func TestProxyRefuses(t *testing.T) {
 		{strings.ReplaceAll(one, "p2c", "jiq"), good, "jiq needs a replica half", exitUsage},
 		{strings.ReplaceAll(one, "p2c", "jiq") + "frontends: {count: 4}\n", inferring, "reporter inferred needs one front end, the scenario has 4: use agent or replica", exitUsage},
 		{strings.ReplaceAll(one, "p2c", "jiq") + "frontends: {count: 4}\nreporter: inferred\n", good, "reporter inferred needs one front end, the scenario has 4: use agent or replica", exitUsage},
+		{strings.ReplaceAll(one, "p2c", "p2c, quota: gcra") + "quota: {group_limit: {rate: 5/s}}\n", good, "a proxy has no quota", exitUsage},
 		{one, good, "no target answers its ready check", exitBroken},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
