@@ -172,14 +172,16 @@ func TestABackendDies(t *testing.T) {
 	fleet, err := emulator.Start(t.Context(), emulator.Config{Replicas: []emulator.Replica{{Model: model}}})
 	require.NoError(t, err)
 	targets := at(append(standing(t, emulator.Config{}, 1), fleet.URLs()...)...)
-	go func() {
+	var killer sync.WaitGroup
+	t.Cleanup(killer.Wait) // the test's context ends before
+	killer.Go(func() {
 		look := time.NewTicker(time.Millisecond)
 		defer look.Stop()
 		for t.Context().Err() == nil && fleet.Counters().Outcomes[0] <= 100 {
 			<-look.C
 		}
 		_ = fleet.Close()
-	}()
+	})
 	k, err := against(t, targets, cellOf(t, 2, 1, 600, 400, policy("round-robin")))
 	require.NoError(t, err)
 	errs := conserved(t, &k.keep)

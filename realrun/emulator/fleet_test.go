@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/await"
 	"taillab/policies"
 	"taillab/policies/balance"
 	"taillab/realrun/wire"
@@ -48,14 +49,45 @@ func start(t *testing.T, c Config) *world {
 	return w
 }
 
-// do sends a request; the body is one that no transport sends twice.
+// do sends a request, from any goroutine; the body is one that no transport sends twice.
 func (w *world) do(ctx context.Context, method, path, body string, headers ...string) (*http.Response, error) {
-	q, err := http.NewRequestWithContext(ctx, method, w.url+path, io.NopCloser(strings.NewReader(body)))
-	require.NoError(w.t, err)
+	return w.to(ctx, method, w.url+path, body, headers...)
+}
+
+// to is do with a whole address.
+func (w *world) to(ctx context.Context, method, url, body string, headers ...string) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(ctx, method, url, io.NopCloser(strings.NewReader(body)))
+	if err != nil {
+		return nil, err
+	}
 	for i := 0; i < len(headers); i += 2 {
 		q.Header.Set(headers[i], headers[i+1])
 	}
 	return w.client.Do(q)
+}
+
+// reply is what became of a request that was sent in the background.
+type reply struct {
+	status int
+	header http.Header
+	err    error
+}
+
+// send sends a request and reads its answer, from any goroutine.
+func (w *world) send(ctx context.Context, method, url, body string, headers ...string) (a reply) {
+	res, err := w.to(ctx, method, url, body, headers...)
+	if err != nil {
+		return reply{err: err}
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return reply{res.StatusCode, res.Header, errors.Join(err, res.Body.Close())}
+}
+
+// background sends a request whose reply comes when it does.
+func (w *world) background(path string, headers ...string) <-chan reply {
+	out := make(chan reply, 1)
+	go func() { out <- w.send(context.Background(), http.MethodPost, w.url+path, "{}", headers...) }()
+	return out
 }
 
 func (w *world) call(method, path, body string, headers ...string) (*http.Response, string) {
@@ -71,24 +103,27 @@ func (w *world) call(method, path, body string, headers ...string) (*http.Respon
 // until waits for something that happens on its own.
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 10*time.Second, time.Millisecond)
+	await.Until(t, "it happens on its own", ok)
 }
 
 // hold keeps n requests inside that do not end before release.
 func (w *world) hold(n int) (release func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
+	ends := make(chan error, n)
 	for range n {
-		wg.Go(func() {
+		go func() {
 			_, err := w.do(ctx, "POST", "/", "", wire.HeaderDemand, "3600000000000")
-			require.ErrorIs(w.t, err, context.Canceled)
-		})
+			ends <- err
+		}()
 	}
+	w.t.Cleanup(cancel) // also when the test fails
 	until(w.t, func() bool { return w.inside() == n })
 	return func() {
 		cancel()
-		wg.Wait()
+		for range n {
+			require.ErrorIs(w.t, await.One(w.t, "a request ends", ends), context.Canceled)
+		}
 		until(w.t, func() bool { return w.inside() == 0 })
 	}
 }
@@ -239,15 +274,15 @@ func TestClientThatLeavesIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := start(t, Config{Replicas: []Replica{{Model: model(t, nil)}}})
 	for _, path := range []string{"/", "/v1/completions"} {
-		ctx, cancel := context.WithCancel(context.Background())
-		var wg sync.WaitGroup
-		wg.Go(func() {
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		go func() {
 			_, err := w.do(ctx, "POST", path, `{"prompt":"a","stream":true}`, wire.HeaderDemand, "3600000000000")
-			require.ErrorIs(t, err, context.Canceled)
-		})
+			left <- err
+		}()
 		until(t, func() bool { return w.inside() == 1 })
 		cancel()
-		wg.Wait()
+		require.ErrorIs(t, await.One(t, "the request ends", left), context.Canceled)
 		until(t, func() bool { return w.inside() == 0 })
 	}
 	require.Equal(t, uint64(2), w.fleet.Counters().Outcomes[policies.Cancelled])
@@ -266,7 +301,7 @@ func TestCrashRefusesAndComesBack(t *testing.T) {
 	}()
 	until(t, func() bool { return w.inside() == 1 })
 	require.NoError(t, w.fleet.Fault(0, scenarios.FaultCrash, 0, 0, 0, true))
-	require.ErrorIs(t, <-failed, syscall.ECONNRESET)
+	require.ErrorIs(t, await.One(t, "the request fails", failed), syscall.ECONNRESET)
 	_, err := w.do(context.Background(), "GET", "/health", "")
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	require.NoError(t, w.fleet.Fault(0, scenarios.FaultCrash, 0, 0, 0, false))
@@ -322,14 +357,10 @@ func TestErrorFreezeAndStall(t *testing.T) {
 		_, err := w.do(ctx, "GET", path, "")
 		require.ErrorIs(t, err, context.DeadlineExceeded, path)
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		res, _ := w.call("POST", "/", "", wire.HeaderDemand, "1000")
-		require.Equal(t, http.StatusOK, res.StatusCode)
-	})
+	thawed := w.background("/", wire.HeaderDemand, "1000")
 	until(t, func() bool { return w.inside() == 1 })
 	require.NoError(t, w.fleet.Fault(0, scenarios.FaultFreeze, 0, 0, 0, false))
-	wg.Wait()
+	require.Equal(t, http.StatusOK, await.One(t, "the answer", thawed).status)
 
 	require.NoError(t, w.fleet.Fault(0, FaultStall, 0, 0, 0, true))
 	for _, c := range []struct{ path, body string }{{"/", ""}, {"/v1/completions", `{"prompt":"a","stream":true}`}} {
@@ -350,7 +381,7 @@ func TestErrorFreezeAndStall(t *testing.T) {
 		case <-time.After(30 * ms):
 		}
 		require.NoError(t, w.fleet.Fault(0, FaultStall, 0, 0, 0, false))
-		require.NotEmpty(t, <-whole)
+		require.NotEmpty(t, await.One(t, "the rest of the answer", whole))
 		require.NoError(t, res.Body.Close())
 		require.NoError(t, w.fleet.Fault(0, FaultStall, 0, 0, 0, true))
 	}
@@ -513,7 +544,7 @@ func TestContextEndsTheFleet(t *testing.T) {
 	f, err := Start(ctx, Config{Replicas: []Replica{{Model: model(t, nil)}, {Model: model(t, nil)}}})
 	require.NoError(t, err)
 	cancel()
-	<-f.closed
+	await.One(t, "the fleet is closed", f.closed)
 	require.NoError(t, f.Close())
 }
 
@@ -533,8 +564,8 @@ func TestCloseLetsRepliesEnd(t *testing.T) {
 	go send("3600000000000", long)
 	until(t, func() bool { return w.inside() == 2 })
 	require.NoError(t, w.fleet.Close())
-	require.NoError(t, <-short)
-	require.Error(t, <-long)
+	require.NoError(t, await.One(t, "the short answer", short))
+	require.Error(t, await.One(t, "the long one fails", long))
 }
 
 // TestCrowd shakes one replica from many sides; the race detector looks on.
@@ -550,28 +581,26 @@ func TestCrowd(t *testing.T) {
 		wg.Go(func() {
 			for k := range 20 {
 				ctx, cancel := context.WithTimeout(context.Background(), 20*ms)
-				q, err := http.NewRequestWithContext(ctx, "POST", urls[(i+k)%2]+"/v1/completions",
-					strings.NewReader(`{"prompt":"a b","max_tokens":4,"stream":`+strconv.FormatBool(k%2 == 0)+`}`))
-				require.NoError(t, err)
-				q.Header.Set(wire.HeaderFrontEnd, "f"+strconv.Itoa(i%2))
-				if res, err := w.client.Do(q); err == nil {
-					_, _ = io.Copy(io.Discard, res.Body)
-					_ = res.Body.Close()
-				}
+				w.send(ctx, "POST", urls[(i+k)%2]+"/v1/completions", `{"prompt":"a b","max_tokens":4,"stream":`+strconv.FormatBool(k%2 == 0)+`}`,
+					wire.HeaderFrontEnd, "f"+strconv.Itoa(i%2))
 				cancel()
 			}
 		})
 	}
+	refused := make(chan error, 1)
 	wg.Go(func() {
+		var all error
 		for range 10 {
 			for _, kind := range []string{"freeze", "crash", "slow", "refuse", "stall_stream", "drop_report", "delay_report", "reset"} {
-				require.NoError(t, w.fleet.Fault(-1, kind, 2, 0, 0.5, true))
+				all = errors.Join(all, w.fleet.Fault(-1, kind, 2, 0, 0.5, true))
 				w.fleet.Counters()
-				require.NoError(t, w.fleet.Fault(-1, kind, 2, 0, 0.5, false))
+				all = errors.Join(all, w.fleet.Fault(-1, kind, 2, 0, 0.5, false))
 			}
 		}
+		refused <- all
 	})
 	wg.Wait()
+	require.NoError(t, <-refused)
 	until(t, func() bool { return w.inside() == 0 })
 	n := w.fleet.Counters()
 	sum := uint64(0)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/await"
 	"taillab/policies"
 	"taillab/policies/balance"
 	"taillab/realrun/wire"
@@ -121,9 +122,9 @@ func TestAgentsKnowTheLoad(t *testing.T) {
 	})
 	free := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(free) // a test that fails must not wait for its own backend
-	var wg sync.WaitGroup
+	var answers []<-chan reply
 	for range 5 {
-		wg.Go(func() { w.call("POST", "/", "{}") })
+		answers = append(answers, w.background("/"))
 	}
 	until(t, func() bool { return inside.Load() == 5 }) // the agent counts them before the backend sees them
 	require.Equal(t, balance.Load{Running: 2, Queued: 3, Slots: 2}, w.load())
@@ -143,7 +144,9 @@ func TestAgentsKnowTheLoad(t *testing.T) {
 	page.Store(nil)
 	require.Equal(t, balance.Load{Running: 2, Queued: 3, Slots: 2}, w.load(), "an old report is unknown")
 	free()
-	wg.Wait()
+	for _, a := range answers {
+		require.NoError(t, await.One(t, "an answer", a).err)
+	}
 	require.Equal(t, balance.Load{Slots: 2}, w.load())
 }
 
@@ -179,9 +182,14 @@ func TestAgentsBreakAsTheBackendDoes(t *testing.T) {
 	res, _ = w.call("POST", "/error", "{}")
 	require.Equal(t, http.StatusBadGateway, res.StatusCode)
 	ctx, leave := context.WithCancel(t.Context())
-	go func() { <-inside; leave() }()
-	_, err = w.do(ctx, "POST", "/wait", "{}")
-	require.ErrorIs(t, err, context.Canceled)
+	left := make(chan error, 1)
+	go func() {
+		_, err := w.do(ctx, "POST", "/wait", "{}")
+		left <- err
+	}()
+	await.One(t, "the backend has the request", inside)
+	leave()
+	require.ErrorIs(t, await.One(t, "the request ends", left), context.Canceled)
 	until(t, func() bool { return w.load().Running == 0 })
 	until(t, func() bool {
 		n := w.fleet.Counters().Outcomes
@@ -207,11 +215,10 @@ func TestAgentsTell(t *testing.T) {
 		return out
 	}
 	until(t, func() bool { return slices.Equal(kinds(), []balance.MsgKind{balance.MsgIdle}) })
-	done := make(chan struct{})
-	go func() { defer close(done); w.call("POST", "/", "{}", wire.HeaderFrontEnd, "f0") }()
+	done := w.background("/", wire.HeaderFrontEnd, "f0")
 	until(t, func() bool { return w.load().Running == 1 })
 	free()
-	<-done
+	require.NoError(t, await.One(t, "the answer", done).err)
 	until(t, func() bool { k := kinds(); return len(k) >= 2 && k[len(k)-1] == balance.MsgIdle })
 }
 

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/await"
 	"taillab/policies/chance"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
@@ -41,6 +43,8 @@ func TestKnownAnswer(t *testing.T) {
 	dice := chance.Stream(1, "test/demand")
 	inside, lags := make([]time.Duration, requests), make([]time.Duration, requests)
 	var busy time.Duration // the most that a freeze came late
+	var refused error
+	answers := make([]reply, requests)
 	var wg sync.WaitGroup
 	began := time.Now()
 	wg.Go(func() {
@@ -48,7 +52,7 @@ func TestKnownAnswer(t *testing.T) {
 			for i, on := range []bool{true, false} {
 				due := at + time.Duration(i)*frozen
 				time.Sleep(due - time.Since(began))
-				require.NoError(t, w.fleet.Fault(0, scenarios.FaultFreeze, 0, 0, 0, on))
+				refused = errors.Join(refused, w.fleet.Fault(0, scenarios.FaultFreeze, 0, 0, 0, on))
 				busy = max(busy, time.Since(began)-due)
 			}
 		}
@@ -59,19 +63,17 @@ func TestKnownAnswer(t *testing.T) {
 		time.Sleep(due - time.Since(began))
 		lags[i] = time.Since(began) - due
 		wg.Go(func() {
-			q, err := http.NewRequestWithContext(context.Background(), "POST", w.url+"/", strings.NewReader(""))
-			require.NoError(t, err)
-			q.Header.Set(wire.HeaderDemand, strconv.FormatInt(int64(demand), 10))
-			res, err := w.client.Do(q)
-			require.NoError(t, err)
-			_, _ = io.Copy(io.Discard, res.Body)
-			require.NoError(t, res.Body.Close())
-			ns, err := strconv.ParseInt(res.Header.Get(wire.HeaderServer), 10, 64)
-			require.NoError(t, err)
-			inside[i] = time.Duration(ns)
+			answers[i] = w.send(context.Background(), http.MethodPost, w.url+"/", "", wire.HeaderDemand, strconv.FormatInt(int64(demand), 10))
 		})
 	}
 	wg.Wait()
+	require.NoError(t, refused)
+	for i := range answers {
+		require.NoError(t, answers[i].err)
+		ns, err := strconv.ParseInt(answers[i].header.Get(wire.HeaderServer), 10, 64)
+		require.NoError(t, err)
+		inside[i] = time.Duration(ns)
+	}
 	slices.Sort(inside)
 	slices.Sort(lags)
 	truth := w.fleet.Truth()
@@ -150,11 +152,11 @@ func TestAlarms(t *testing.T) {
 				began := time.Now()
 				a.set(time.Hour)
 				a.set(ms)
-				<-rang
+				await.One(t, "it rings", rang)
 				require.GreaterOrEqual(t, time.Since(began), ms)
 			}
 			a.set(0)
-			<-rang
+			await.One(t, "it rings", rang)
 			a.set(ms)
 			a.set(-1)
 			a.close()

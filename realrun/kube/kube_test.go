@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"taillab/internal/await"
 	"taillab/realrun/kube"
 )
 
@@ -162,18 +163,18 @@ func TestWatch(t *testing.T) {
 	}()
 	_, err = c.SetScale(t.Context(), 2)
 	require.NoError(t, err)
-	require.Equal(t, "ADDED", (<-events).Kind)
-	e := <-events
+	require.Equal(t, "ADDED", await.One(t, "an event", events).Kind)
+	e := await.One(t, "an event", events)
 	require.Equal(t, "MODIFIED", e.Kind)
 	require.True(t, e.Pod.Ready)
 	_, err = c.SetScale(t.Context(), 1)
 	require.NoError(t, err)
-	e = <-events
+	e = await.One(t, "an event", events)
 	require.True(t, e.Pod.Deleting)
 	require.False(t, e.Pod.Ready)
-	require.Equal(t, "DELETED", (<-events).Kind)
+	require.Equal(t, "DELETED", await.One(t, "an event", events).Kind)
 	cancel()
-	require.ErrorIs(t, <-done, context.Canceled)
+	require.ErrorIs(t, await.One(t, "the watch ends", done), context.Canceled)
 	_, err = c.Watch(t.Context(), "app=web", "1", func(kube.Event) {})
 	require.ErrorIs(t, err, kube.ErrExpired, "the server has forgotten what came after")
 }
@@ -192,7 +193,7 @@ func TestBadConfigs(t *testing.T) {
 
 func TestKubeconfig(t *testing.T) {
 	t.Parallel()
-	seen := make(chan string, 1)
+	seen := make(chan string, 64) // more than it is asked
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen <- r.Header.Get("Authorization") + " " + r.URL.Path
 		_, _ = w.Write([]byte(`{"spec":{"replicas":4}}`))
@@ -228,7 +229,7 @@ users:
 	s, err := c.Scale(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 4, s.Spec)
-	require.Equal(t, "Bearer s3cret /apis/apps/v1/namespaces/team/deployments/web/scale", <-seen)
+	require.Equal(t, "Bearer s3cret /apis/apps/v1/namespaces/team/deployments/web/scale", await.One(t, "the server is asked", seen))
 	cfg.HTTP.CloseIdleConnections()
 	caFile := write("ca.pem", string(ca))
 	cfg, err = kube.Access{Server: srv.URL, CAFile: caFile, Namespace: "n"}.Find()
@@ -238,7 +239,7 @@ users:
 	require.NoError(t, err)
 	_, err = c.Scale(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, " /apis/apps/v1/namespaces/n/deployments/d/scale", <-seen)
+	require.Equal(t, " /apis/apps/v1/namespaces/n/deployments/d/scale", await.One(t, "the server is asked", seen))
 	cfg.HTTP.CloseIdleConnections()
 	for want, a := range map[string]kube.Access{
 		`there is no context "x"`:            {Kubeconfig: path, Context: "x"},

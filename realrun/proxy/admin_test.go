@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/await"
 	"taillab/policies"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
@@ -125,13 +126,13 @@ func TestReload(t *testing.T) {
 	}
 	goes(true, true, false)
 	require.NoError(t, r.reload(setup{targets: urls}))
-	until(t, "added after its ready check", member(3))
+	await.Until(t, "added after its ready check", member(3))
 	goes(true, true, true)
 	require.NoError(t, r.reload(setup{targets: urls[1:]}))
-	until(t, "removed", member(2))
+	await.Until(t, "removed", member(2))
 	goes(false, true, true)
 	require.NoError(t, r.reload(setup{targets: urls, service: "headers: {x-a: b},"}))
-	until(t, "back as a new life of its number", member(3))
+	await.Until(t, "back as a new life of its number", member(3))
 	require.Equal(t, policies.Ref{ID: 0, Inc: 1}, r.services[0].members[0].ref())
 	goes(true, true, true)
 
@@ -170,13 +171,16 @@ func TestReloadLetsWorkEnd(t *testing.T) {
 	url, entered, release := blocked(t)
 	r := start(t, setup{targets: []string{url}})
 	out := r.background(t.Context(), "/x", "b")
-	<-entered
+	await.One(t, "the backend has the request", entered)
 	require.NoError(t, r.reload(setup{targets: []string{backend(t, ok)}}))
-	until(t, "the new one serves", func() bool { resp, _ := r.ask(http.MethodGet, "/y", ""); return resp.StatusCode == 200 })
-	require.Len(t, r.fronts[0].drain[0], 1)
+	await.Until(t, "the new one serves", func() bool { resp, _ := r.ask(http.MethodGet, "/y", ""); return resp.StatusCode == 200 })
+	r.fronts[0].mu.Lock()
+	draining := len(r.fronts[0].drain[0])
+	r.fronts[0].mu.Unlock()
+	require.Equal(t, 1, draining)
 	release()
-	require.Equal(t, 200, <-out)
-	until(t, "removed", func() bool {
+	require.Equal(t, 200, await.One(t, "the answer", out))
+	await.Until(t, "removed", func() bool {
 		r.fronts[0].mu.Lock()
 		defer r.fronts[0].mu.Unlock()
 		return len(r.fronts[0].drain[0]) == 0 && r.fronts[0].life.fe.Fleet(0).Known() == 1
@@ -188,37 +192,18 @@ func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
 	urls := []string{backend(t, ok), backend(t, ok), backend(t, ok)}
 	r := start(t, setup{targets: urls, scenario: "frontends: {count: 2}"})
-	stop, done := make(chan struct{}), make(chan int)
-	for range 3 {
-		go func() {
-			bad := 0
-			for {
-				select {
-				case <-stop:
-					done <- bad
-					return
-				default:
-				}
-				resp, err := r.client.Do(r.request(t.Context(), http.MethodPost, "/x", "b"))
-				if err != nil {
-					bad++
-					continue
-				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-				if resp.StatusCode != 200 {
-					bad++
-				}
-			}
-		}()
-	}
+	var stop atomic.Bool
+	bad := make(chan int, 1)
+	go func() {
+		_, n := r.crowd(3, stop.Load)
+		bad <- n
+	}()
+	t.Cleanup(func() { stop.Store(true) }) // also when a reload fails
 	for i := range 1_000 {
 		require.NoError(t, r.reload(setup{targets: urls[i%2 : 2+i%2]}))
 	}
-	close(stop)
-	for range 3 {
-		require.Zero(t, <-done)
-	}
+	stop.Store(true)
+	require.Zero(t, await.One(t, "the clients are done", bad))
 }
 
 func TestMembersFromAFile(t *testing.T) {
@@ -240,10 +225,10 @@ func TestMembersFromAFile(t *testing.T) {
 	}
 	require.Equal(t, 1, known())
 	write(a + "\nnonsense\n" + b + "\n")
-	until(t, "a bad line changes nothing", func() bool { return p.stats.sources.Load() > 0 })
+	await.Until(t, "a bad line changes nothing", func() bool { return p.stats.sources.Load() > 0 })
 	require.Equal(t, 1, known())
 	write(a + "\n" + b + "\n")
-	until(t, "two members", func() bool { return known() == 2 })
+	await.Until(t, "two members", func() bool { return known() == 2 })
 }
 
 // A member that misses its health checks is removed, and comes back as a new life.
@@ -264,9 +249,9 @@ func TestHealthChecks(t *testing.T) {
 		}
 	}
 	sick.Store(true)
-	until(t, "removed", known(1))
+	await.Until(t, "removed", known(1))
 	sick.Store(false)
-	until(t, "back", known(2))
+	await.Until(t, "back", known(2))
 	r.change.Lock()
 	defer r.change.Unlock()
 	require.EqualValues(t, 1, r.services[0].members[0].inc)
@@ -296,7 +281,7 @@ func TestReplicaHalves(t *testing.T) {
 		}
 	}
 	r := start(t, setup{targets: []string{backend(t, half), backend(t, half)}, policy: "jiq", service: "reporter: replica,"})
-	s := <-begun
+	s := await.One(t, "a half is begun", begun)
 	require.Equal(t, "jiq", s.Policy)
 	require.Equal(t, r.name, s.Run)
 	require.Equal(t, []string{r.earURL}, s.FrontEnds)

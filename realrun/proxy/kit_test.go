@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -155,8 +156,19 @@ func (r *rig) end() End {
 	if r.ended {
 		return End{}
 	}
+	e := r.close()
+	r.check(e)
+	return e
+}
+
+// close closes the proxy; from any goroutine.
+func (r *rig) close() End {
 	r.ended = true
-	e := r.Close(context.Background(), 5*time.Second)
+	return r.Close(context.Background(), 5*time.Second)
+}
+
+// check holds a run to what must be true of every one.
+func (r *rig) check(e End) {
 	require.Equal(r.t, e.Requests, r.col.Requests(), "every request is in the summary")
 	require.Equal(r.t, r.ids.Load(), uint64(e.Requests), "every request is closed exactly once")
 	for _, f := range r.fronts {
@@ -168,7 +180,6 @@ func (r *rig) end() End {
 		require.Equal(r.t, 1, c.closed)
 		r.replay(c)
 	}
-	return e
 }
 
 // replay feeds every stream of a chain to a fresh instance.
@@ -218,6 +229,47 @@ func (r *rig) request(ctx context.Context, method, path, body string, header ...
 	return req
 }
 
+// send posts a request and returns the status of its answer, once that has been read;
+// from any goroutine.
+func (r *rig) send(path, body string, header ...string) (int, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+r.Addr()+path, strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, errors.Join(err, resp.Body.Close())
+}
+
+// crowd sends requests from several clients at a time until stop says so, and returns
+// how many were answered with 200 and how many were not.
+func (r *rig) crowd(clients int, stop func() bool) (good, bad int) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for !stop() {
+				status, err := r.send("/x", "{}")
+				mu.Lock()
+				if err == nil && status == http.StatusOK {
+					good++
+				} else {
+					bad++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return good, bad
+}
+
 // class is the outcome class in an error body of the proxy.
 func class(t *testing.T, body string) string {
 	t.Helper()
@@ -239,12 +291,6 @@ func (r *rig) count(outcome string) (n int64) {
 		}
 	}
 	return n
-}
-
-// until waits for a condition; it fails the test after ten seconds.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	require.Eventually(t, ok, 10*time.Second, time.Millisecond, what)
 }
 
 // admin fetches a page of the admin address.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/await"
 	"taillab/realrun/wire"
 )
 
@@ -89,18 +90,20 @@ func TestStreamsAreFlushed(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 		}
 	})
+	end := sync.OnceFunc(func() { close(next) })
 	r := start(t, setup{targets: []string{url}})
+	t.Cleanup(end) // a test that fails must not wait for its own backend
 	resp, err := r.client.Do(r.request(t.Context(), http.MethodGet, "/stream", ""))
 	require.NoError(t, err, "the header comes before the first event")
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)
 	for _, piece := range []string{"data: 1\n", "data: 2\n"} {
-		next <- piece
+		await.Send(t, "the backend takes a piece", next, piece)
 		line, err := lines.ReadString('\n')
 		require.NoError(t, err)
 		require.Equal(t, piece, line)
 	}
-	close(next)
+	end()
 	_, err = lines.ReadString('\n')
 	require.Equal(t, io.EOF, err)
 }
@@ -160,7 +163,7 @@ func TestOutcomesAndStatuses(t *testing.T) {
 		before := r.count(c.class)
 		resp, body := r.ask(http.MethodGet, c.path, "", c.header...)
 		require.Equal(t, c.status, resp.StatusCode, c.path)
-		require.Equal(t, before+1, r.count(c.class), "%s: %v", c.path, c.class)
+		await.Until(t, c.path+" is counted", func() bool { return r.count(c.class) == before+1 }) // perhaps just after the answer
 		switch c.path {
 		case "/503": // the backend's own answer
 			require.Equal(t, "busy\n", body)
@@ -179,7 +182,7 @@ func TestOutcomesAndStatuses(t *testing.T) {
 		_, err = io.ReadAll(resp.Body)
 		require.Error(t, err, "the stream ends as it ended for us")
 		resp.Body.Close()
-		until(t, want, func() bool { return r.count(want) == 1 })
+		await.Until(t, want, func() bool { return r.count(want) == 1 })
 	}
 }
 
@@ -268,7 +271,7 @@ func TestHedgeAndItsLoser(t *testing.T) {
 		default:
 		}
 	}
-	until(t, "losers are cancelled", func() bool {
+	await.Until(t, "losers are cancelled", func() bool {
 		select {
 		case <-lost:
 			hedged++
@@ -328,16 +331,16 @@ func TestClientGoneInEveryState(t *testing.T) {
 
 	ctx, leave := context.WithCancel(t.Context())
 	first := r.background(t.Context(), "/x", "b") // takes the only slot
-	<-entered
+	await.One(t, "the backend has the request", entered)
 	parked := r.background(ctx, "/x", "b")
-	until(t, "parked", func() bool { return f.parked.Load() == 1 })
+	await.Until(t, "parked", func() bool { return f.parked.Load() == 1 })
 	leave()
-	require.Zero(t, <-parked)
-	until(t, "a parked request closes as cancelled", func() bool { return r.count("cancelled") == 1 && f.parked.Load() == 0 })
+	require.Zero(t, await.One(t, "the answer", parked))
+	await.Until(t, "a parked request closes as cancelled", func() bool { return r.count("cancelled") == 1 && f.parked.Load() == 0 })
 	require.Empty(t, entered, "nothing was sent for it")
 
 	release()
-	require.Equal(t, 200, <-first)
+	require.Equal(t, 200, await.One(t, "the answer", first))
 	require.EqualValues(t, 1, r.count("ok"))
 }
 
@@ -347,11 +350,11 @@ func TestClientGoneInFlight(t *testing.T) {
 	r := start(t, setup{targets: []string{url}, policy: "least-outstanding"})
 	ctx, leave := context.WithCancel(t.Context())
 	out := r.background(ctx, "/x", "b")
-	<-entered
+	await.One(t, "the backend has the request", entered)
 	require.Equal(t, 1, r.outstanding())
 	leave()
-	require.Zero(t, <-out)
-	until(t, "cancelled", func() bool { return r.count("cancelled") == 1 })
+	require.Zero(t, await.One(t, "the answer", out))
+	await.Until(t, "cancelled", func() bool { return r.count("cancelled") == 1 })
 	require.Zero(t, r.outstanding(), "the balancer's count goes down with it")
 }
 
@@ -364,7 +367,7 @@ func TestClientGoneInTheStream(t *testing.T) {
 	require.NoError(t, err)
 	leave()
 	resp.Body.Close()
-	until(t, "cancelled", func() bool { return r.count("cancelled") == 1 })
+	await.Until(t, "cancelled", func() bool { return r.count("cancelled") == 1 })
 }
 
 func TestClientGoneInItsBody(t *testing.T) {
@@ -377,9 +380,9 @@ func TestClientGoneInItsBody(t *testing.T) {
 			require.NoError(t, err)
 			_, err = io.WriteString(conn, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
 			require.NoError(t, err)
-			until(t, "inside", func() bool { return r.fronts[0].inside.Load() == 1 })
+			await.Until(t, "inside", func() bool { return r.fronts[0].inside.Load() == 1 })
 			require.NoError(t, conn.Close())
-			until(t, "cancelled", func() bool { return r.count("cancelled") == 1 })
+			await.Until(t, "cancelled", func() bool { return r.count("cancelled") == 1 })
 		})
 	}
 }
@@ -400,7 +403,7 @@ func TestDeadlineInTheBody(t *testing.T) {
 			require.NoError(t, err)
 			defer resp.Body.Close()
 			require.Equal(t, http.StatusGatewayTimeout, resp.StatusCode)
-			require.EqualValues(t, 1, r.count("deadline"))
+			await.Until(t, "counted", func() bool { return r.count("deadline") == 1 })
 		})
 	}
 }
@@ -424,7 +427,7 @@ func TestDeadlineOfAClientThatTakesNothing(t *testing.T) {
 	defer conn.Close()
 	_, err = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
 	require.NoError(t, err)
-	until(t, "over", func() bool { return r.count("deadline")+r.count("cancelled") == 1 && r.fronts[0].inside.Load() == 0 })
+	await.Until(t, "over", func() bool { return r.count("deadline")+r.count("cancelled") == 1 && r.fronts[0].inside.Load() == 0 })
 }
 
 // outstanding is what front end 0 has under way, in the policy's eyes.
@@ -441,7 +444,7 @@ func TestParkingTimesOut(t *testing.T) {
 	r := start(t, setup{targets: []string{url}, policy: "central-queue",
 		proxy: "proxy: {park: {timeout: 30ms}, routes: [{match: {path: /d}, deadline: 10ms}, {}]}"})
 	first := r.background(t.Context(), "/x", "b")
-	<-entered
+	await.One(t, "the backend has the request", entered)
 	resp, body := r.ask(http.MethodPost, "/x", "b")
 	require.Equal(t, http.StatusGatewayTimeout, resp.StatusCode)
 	require.Equal(t, "hold_timeout", class(t, body))
@@ -449,7 +452,7 @@ func TestParkingTimesOut(t *testing.T) {
 	require.Equal(t, http.StatusGatewayTimeout, resp.StatusCode)
 	require.Equal(t, "deadline", class(t, body))
 	release()
-	require.Equal(t, 200, <-first)
+	require.Equal(t, 200, await.One(t, "the answer", first))
 }
 
 func TestOverloadIsShed(t *testing.T) {
@@ -460,15 +463,15 @@ func TestOverloadIsShed(t *testing.T) {
 			url, entered, release := blocked(t)
 			r := start(t, setup{targets: []string{url}, policy: "central-queue", proxy: "proxy: {" + limit + "}"})
 			first := r.background(t.Context(), "/x", "b")
-			<-entered
+			await.One(t, "the backend has the request", entered)
 			second := r.background(t.Context(), "/x", "b")
-			until(t, "parked", func() bool { return r.fronts[0].parked.Load() == 1 })
+			await.Until(t, "parked", func() bool { return r.fronts[0].parked.Load() == 1 })
 			resp, body := r.ask(http.MethodPost, "/x", "b")
 			require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 			require.Equal(t, "1", resp.Header.Get("Retry-After"))
 			require.Equal(t, "shed", class(t, body))
 			release()
-			require.Equal(t, []int{200, 200}, []int{<-first, <-second})
+			require.Equal(t, []int{200, 200}, []int{await.One(t, "the first answer", first), await.One(t, "the second answer", second)})
 		})
 	}
 }
@@ -500,11 +503,7 @@ func TestManyClients(t *testing.T) {
 			for c := range 8 {
 				wg.Go(func() {
 					for i := range 30 {
-						req := r.request(t.Context(), http.MethodPost, paths[(c+i)%len(paths)], `{"n": [1,2,3]}`, "x-tenant", string(rune('a'+c)), "x-class", "c", "x-deadline-ms", "5000")
-						if resp, err := r.client.Do(req); err == nil {
-							_, _ = io.Copy(io.Discard, resp.Body)
-							resp.Body.Close()
-						}
+						_, _ = r.send(paths[(c+i)%len(paths)], `{"n": [1,2,3]}`, "x-tenant", string(rune('a'+c)), "x-class", "c", "x-deadline-ms", "5000")
 					}
 				})
 			}
@@ -528,13 +527,15 @@ func TestDrain(t *testing.T) {
 	url, entered, release := blocked(t)
 	r := start(t, setup{targets: []string{url}})
 	out := r.background(t.Context(), "/x", "b")
-	<-entered
-	done := make(chan End)
-	go func() { done <- r.end() }()
-	until(t, "draining", func() bool { code, _ := r.adminPage("/healthz"); return code == http.StatusServiceUnavailable })
+	await.One(t, "the backend has the request", entered)
+	done := make(chan End, 1)
+	go func() { done <- r.close() }()
+	await.Until(t, "draining", func() bool { code, _ := r.adminPage("/healthz"); return code == http.StatusServiceUnavailable })
 	release()
-	require.Equal(t, 200, <-out, "what is under way may end")
-	require.EqualValues(t, 1, (<-done).Requests)
+	require.Equal(t, 200, await.One(t, "the answer", out), "what is under way may end")
+	e := await.One(t, "the end", done)
+	r.check(e)
+	require.EqualValues(t, 1, e.Requests)
 	require.EqualValues(t, 1, r.count("ok"))
 }
 
@@ -543,13 +544,13 @@ func TestDrainEndsAtItsCap(t *testing.T) {
 	url, entered, _ := blocked(t)
 	r := start(t, setup{targets: []string{url}, policy: "central-queue"})
 	first, second := r.background(t.Context(), "/x", "b"), r.background(t.Context(), "/x", "b")
-	<-entered
-	until(t, "parked", func() bool { return r.fronts[0].parked.Load() == 1 })
+	await.One(t, "the backend has the request", entered)
+	await.Until(t, "parked", func() bool { return r.fronts[0].parked.Load() == 1 })
 	r.ended = true
 	e := r.Close(t.Context(), time.Millisecond)
 	require.EqualValues(t, 2, e.Requests)
 	require.EqualValues(t, 2, r.count("unfinished"))
-	for _, got := range []int{<-first, <-second} {
+	for _, got := range []int{await.One(t, "the first answer", first), await.One(t, "the second answer", second)} {
 		require.Contains(t, []int{0, 503}, got)
 	}
 }

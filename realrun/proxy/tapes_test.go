@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,43 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/await"
 	"taillab/policies/balance"
 	"taillab/realrun/spool"
 )
-
-// crowd sends requests from several clients at a time until stop says so, and returns
-// how many were answered with 200 and how many were not.
-func (r *rig) crowd(clients int, stop func() bool) (good, bad int) {
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for range clients {
-		wg.Go(func() {
-			for !stop() {
-				req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+r.Addr()+"/x", strings.NewReader("{}"))
-				fine := err == nil
-				if fine {
-					var resp *http.Response
-					if resp, err = r.client.Do(req); err == nil {
-						_, err = io.Copy(io.Discard, resp.Body)
-						fine = err == nil && resp.StatusCode == http.StatusOK
-						_ = resp.Body.Close() // read
-					} else {
-						fine = false
-					}
-				}
-				mu.Lock()
-				if fine {
-					good++
-				} else {
-					bad++
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return good, bad
-}
 
 // chainsTotal is how many chains of the tape were begun.
 func (r *rig) chainsTotal() int {
@@ -115,23 +80,21 @@ func TestTapeBeginsAnew(t *testing.T) {
 // the fresh instance knows who has come and gone since the start.
 func TestTapeBeginsAnewAmidWork(t *testing.T) {
 	t.Parallel()
-	var gate sync.WaitGroup
-	gate.Add(1)
-	open := sync.OnceFunc(gate.Done)
-	t.Cleanup(open) // also when the test fails
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
 	inside := make(chan struct{}, 8)
 	slow := func(w http.ResponseWriter, in *http.Request) {
 		if in.URL.Path == "/slow" {
 			inside <- struct{}{}
-			gate.Wait()
+			<-gate
 		}
 		ok(w, in)
 	}
 	urls := []string{backend(t, slow), backend(t, slow), backend(t, slow)}
 	r := start(t, setup{targets: urls[:2], tape: 1 << 30, proxy: "proxy: {tape: {when_full: fresh}}\n"})
-	t.Cleanup(open) // before the proxy waits for its requests
+	t.Cleanup(open) // a test that fails must not wait for its own backend
 	require.NoError(t, r.Reload(targetsOf(t, setup{targets: urls[1:], proxy: "proxy: {tape: {when_full: fresh}}\n"}, r.plan)))
-	until(t, "the third is known", func() bool {
+	await.Until(t, "the third is known", func() bool {
 		_, page := r.adminPage("/metrics")
 		return strings.Contains(page, `{service="main",state="known"} 2`)
 	})
@@ -145,22 +108,21 @@ func TestTapeBeginsAnewAmidWork(t *testing.T) {
 		_ = resp.Body.Close() // only the status counts
 		done <- resp.StatusCode
 	}()
-	<-inside
+	await.One(t, "the backend has the request", inside)
 	f := r.fronts[0]
 	r.renew(1)
 	require.Equal(t, 2, r.chainsTotal())
 	f.mu.Lock()
-	require.Len(t, f.old, 1)
-	require.Equal(t, 2, f.life.fe.Fleet(0).Known())
-	require.Zero(t, f.life.fe.Fleet(0).OutstandingSum())
+	old, known, out := len(f.old), f.life.fe.Fleet(0).Known(), f.life.fe.Fleet(0).OutstandingSum()
 	f.mu.Unlock()
+	require.Equal(t, []int{1, 2, 0}, []int{old, known, out})
 	for range 20 {
 		resp, _ := r.ask(http.MethodGet, "/x", "")
 		require.Equal(t, 200, resp.StatusCode)
 	}
 	open()
-	require.Equal(t, 200, <-done)
-	until(t, "the old instance is gone", func() bool {
+	require.Equal(t, 200, await.One(t, "the answer", done))
+	await.Until(t, "the old instance is gone", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return len(f.old) == 0

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -122,6 +123,8 @@ func TestRunHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		clock, wake := since(t), make(chan struct{})
+		let := sync.OnceFunc(func() { close(wake) })
+		defer let() // also when the test fails
 		stuck := fake(func(context.Context) ([]GPU, error) {
 			<-wake
 			return []GPU{unread(0)}, nil
@@ -133,7 +136,7 @@ func TestRunHangs(t *testing.T) {
 		require.Len(t, res.Notes, 1)
 		require.Contains(t, res.Notes[0], "stuck: did not end")
 		require.Equal(t, []time.Duration{s, 2 * s}, times(res.Rows, "client"))
-		close(wake)
+		let()
 		<-r.done
 		require.Equal(t, res.Rows, r.Stop().Rows, "what came too late is left out")
 	})

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"taillab/internal/await"
 )
 
 // emulate runs the verb, reads the URLs, asks the first for its load and stops it.
@@ -42,7 +44,7 @@ func emulate(t *testing.T, urls int, sig os.Signal, args ...string) result {
 	require.NoError(t, res.Body.Close())
 	signals <- sig
 	require.False(t, lines.Scan(), "nothing but URLs")
-	return result{<-code, strings.Join(out, "\n"), errs.String()}
+	return result{await.One(t, "the end", code), strings.Join(out, "\n"), errs.String()}
 }
 
 func TestEmulateServesUntilInterrupted(t *testing.T) {

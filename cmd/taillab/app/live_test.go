@@ -15,11 +15,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"taillab/cmd/taillab/internal/tape"
+	"taillab/internal/await"
 	"taillab/reports"
 )
 
@@ -106,7 +106,7 @@ func TestKilledWhileDriving(t *testing.T) {
 		require.NoError(t, err)
 		return found
 	}
-	require.Eventually(t, func() bool { return len(partial()) > 0 }, time.Minute, 10*time.Millisecond)
+	await.Until(t, "the folder is there", func() bool { return len(partial()) > 0 })
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
 	left := partial()
@@ -148,13 +148,13 @@ func TestKilledAfterOnePolicy(t *testing.T) {
 		require.NoError(t, err)
 		return list
 	}
-	require.Eventually(t, func() bool {
+	await.Until(t, "the second policy is driven", func() bool {
 		if len(found("manifest.json")) == 0 || len(found("tapes/jiq.1.tape")) == 0 {
 			return false
 		}
 		second, err := os.Stat(found("tapes/jiq.1.tape")[0])
 		return err == nil && second.Size() > 100 // its header is there
-	}, time.Minute, 5*time.Millisecond)
+	})
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
 	left := filepath.Dir(found("manifest.json")[0])

@@ -16,10 +16,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"taillab/internal/await"
 	"taillab/realrun/emulator"
 	"taillab/sim/gpu"
 )
@@ -76,14 +76,14 @@ func TestProxyServesUntilTerminated(t *testing.T) {
 		require.Equal(t, "hello", body)
 	}
 	write("proxy: {routes: [{match: {path: /only}}]}\n")
-	require.Eventually(t, func() bool { status, _ := get(t, client, url+"/v1/x"); return status == http.StatusNotFound }, 10*time.Second, 20*time.Millisecond)
+	await.Until(t, "the new file is taken over", func() bool { status, _ := get(t, client, url+"/v1/x"); return status == http.StatusNotFound })
 	write("proxy: {routs: []}\n")
 	status, _ := get(t, client, url+"/only")
 	require.Equal(t, 200, status)
 	signals <- syscall.SIGTERM
 	out, err := io.ReadAll(read)
 	require.NoError(t, err)
-	require.Equal(t, exitTerminated, <-code, errs.String())
+	require.Equal(t, exitTerminated, await.One(t, "the end", code), errs.String())
 	require.Contains(t, string(out), "p2c")
 	require.Contains(t, errs.String(), "workload, sweep, gates and faults of proxied are not used")
 	require.Contains(t, errs.String(), "targets taken over")
@@ -145,7 +145,11 @@ func proxying(t *testing.T, policy, service, block string, urls ...string) *prox
 		_ = stdout.Close() // a pipe
 		p.ended <- code
 	}()
-	t.Cleanup(p.client.CloseIdleConnections)
+	t.Cleanup(func() { // a test that fails leaves no proxy
+		p.client.CloseIdleConnections()
+		p.signals <- syscall.SIGTERM
+		_ = p.stdout.Close() // what is still to be said is not read
+	})
 	lines := bufio.NewScanner(read)
 	require.True(t, lines.Scan())
 	p.url = lines.Text()
@@ -172,7 +176,7 @@ func (p *proxyRun) end() string {
 	p.signals <- syscall.SIGTERM
 	_, err := io.ReadAll(p.stdout)
 	require.NoError(p.t, err)
-	require.Equal(p.t, exitTerminated, <-p.ended, p.errs.String())
+	require.Equal(p.t, exitTerminated, await.One(p.t, "the end", p.ended), p.errs.String())
 	folders, err := filepath.Glob(filepath.Join(p.out, "proxied", "*", "tapes", "*"))
 	require.NoError(p.t, err)
 	require.Len(p.t, folders, 1)
