@@ -1,7 +1,6 @@
 package realrun
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -14,71 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"taillab/realrun/emulator"
+	"taillab/realrun/wire/wiretest"
 	"taillab/scenarios"
 	"taillab/sim/gpu"
 )
 
-// broken serves raw connections: it reads requests and lets answer do with each what
-// it will. GET requests are answered, so that the ready check passes.
+// broken lets answer do with each request what it will. GET requests are answered, so
+// that the ready check passes.
 func broken(t *testing.T, answer func(c net.Conn)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			wg.Go(func() {
-				defer c.Close()
-				in := bufio.NewReader(c)
-				for {
-					r, err := http.ReadRequest(in)
-					if err != nil {
-						return
-					}
-					buf := make([]byte, r.ContentLength)
-					if _, err := readFull(r, buf); err != nil {
-						return
-					}
-					if r.Method == http.MethodGet {
-						fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-						continue
-					}
-					answer(c)
-				}
-			})
+	return wiretest.Raw(t, func(c net.Conn, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			return
 		}
+		answer(c)
 	})
-	t.Cleanup(func() {
-		ln.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		wg.Wait()
-	})
-	return "http://" + ln.Addr().String()
-}
-
-func readFull(r *http.Request, buf []byte) (n int, err error) {
-	for n < len(buf) && err == nil {
-		var k int
-		k, err = r.Body.Read(buf[n:])
-		n += k
-	}
-	if n == len(buf) {
-		return n, nil
-	}
-	return n, err
 }
 
 const sseHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -105,8 +55,8 @@ func TestBrokenBackends(t *testing.T) {
 		class  string
 		limit  func(t *scenarios.Timeouts) *time.Duration // the timeout that ends it; nil = none does
 	}{
-		"half open":            {func(c net.Conn) { <-gone(c) }, "header_timeout", func(t *scenarios.Timeouts) *time.Duration { return &t.Header }},
-		"header, then silence": {func(c net.Conn) { fmt.Fprint(c, sseHead); <-gone(c) }, "stall", func(t *scenarios.Timeouts) *time.Duration { return &t.Stall }},
+		"half open":            {wiretest.Silent, "header_timeout", func(t *scenarios.Timeouts) *time.Duration { return &t.Header }},
+		"header, then silence": {func(c net.Conn) { fmt.Fprint(c, sseHead); wiretest.Silent(c) }, "stall", func(t *scenarios.Timeouts) *time.Duration { return &t.Stall }},
 		"one byte at a time":   {drip(sseHead, 10_000), "deadline", func(t *scenarios.Timeouts) *time.Duration { return &t.Total }},
 		"garbage events": {func(c net.Conn) {
 			fmt.Fprint(c, sseHead+chunkOf("data: {not json\n\n")+chunkOf("data: x\n\n")+"0\r\n\r\n")
@@ -133,17 +83,6 @@ func TestBrokenBackends(t *testing.T) {
 			require.Equal(t, map[string]int64{x.class: 36}, conserved(t, &k.keep))
 		})
 	}
-}
-
-// gone is closed when the client gives a connection up.
-func gone(c net.Conn) <-chan struct{} {
-	out := make(chan struct{})
-	go func() {
-		defer close(out)
-		var b [1]byte
-		_, _ = c.Read(b[:])
-	}()
-	return out
 }
 
 // A driver that is stopped in the middle says so, gives no result and leaves nothing

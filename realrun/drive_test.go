@@ -185,15 +185,23 @@ func inBubble(t *testing.T, c *scenarios.Cell, prepare func(b *bubble)) *bubble 
 		if prepare != nil {
 			prepare(b)
 		}
-		b.d.clock.begin(lead)
-		b.d.pacer = newCoarse(b.d.clock)
-		defer b.d.pacer.close()
-		require.NoError(t, b.d.single(b.keep))
-		b.d.unwound()
-		b.d.hand(b.keep, nil, func(_ int, why []reports.Warning) { b.bad = why })
+		b.bad = through(t, b.d, b.keep)
 	})
-	require.True(t, b.keep.done)
 	return b
+}
+
+// through drives a run from its start to its end, inside a bubble of virtual time, and
+// returns what made it unsound.
+func through(t *testing.T, d *drive, k *keep) (bad []reports.Warning) {
+	t.Helper()
+	d.clock.begin(lead)
+	d.pacer = newCoarse(d.clock)
+	defer d.pacer.close()
+	require.NoError(t, d.single(k))
+	d.unwound()
+	d.hand(k, nil, func(_ int, why []reports.Warning) { bad = why })
+	require.True(t, k.done)
+	return bad
 }
 
 // fakes gives a drive fake backends that serve 20 ms, one at a time.

@@ -142,16 +142,10 @@ func onSite(t *testing.T, c *scenarios.Cell, service time.Duration, prepare func
 		if prepare != nil {
 			prepare(s)
 		}
-		s.d.clock.begin(lead)
-		s.d.pacer = newCoarse(s.d.clock)
-		defer s.d.pacer.close()
 		s.d.tick = func(row reports.TimelineRow) { s.keep.Tick(0, row) }
-		require.NoError(t, s.d.single(s.keep))
-		s.d.unwound()
-		s.d.hand(s.keep, nil, func(int, []reports.Warning) {})
+		through(t, s.d, s.keep)
 		require.NoError(t, p.Close())
 	})
-	require.True(t, s.keep.done)
 	return s
 }
 

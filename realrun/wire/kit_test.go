@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"taillab/realrun/wire/wiretest"
 )
 
 func TestMain(m *testing.M) {
@@ -40,53 +41,15 @@ func client(t *testing.T, target Target) *Client {
 // script is what a raw backend does with a connection, after it has read a request.
 type script func(c net.Conn)
 
-// serve reads one request after the other and lets the script answer; it ends with
-// the connection.
-func serve(c net.Conn, do script) {
-	defer c.Close()
-	r := bufio.NewReader(c)
-	for {
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return
-		}
-		if _, err := io.Copy(io.Discard, req.Body); err != nil {
-			return
-		}
-		do(c)
-	}
+// asked is the script whatever the request.
+func (do script) asked() wiretest.Script {
+	return func(c net.Conn, _ *http.Request) { do(c) }
 }
 
 // raw is a backend below HTTP.
 func raw(t *testing.T, do script) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			wg.Go(func() { serve(c, do) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		mu.Unlock()
-		wg.Wait()
-	})
-	return "http://" + l.Addr().String()
+	return wiretest.Raw(t, do.asked())
 }
 
 // answers writes these bytes.
@@ -114,7 +77,7 @@ func reset(c net.Conn) {
 }
 
 // silent waits until the other side is gone, or the test is over.
-func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+func silent(c net.Conn) { wiretest.Silent(c) }
 
 // piped is a client whose connections are pipes to a script: under testing/synctest
 // its timeouts are exact and take no time.
@@ -124,7 +87,7 @@ func piped(t *testing.T, target Target, do script) *Client {
 	var wg sync.WaitGroup
 	c, err := newClient(target, time.Now(), 8, func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
-		wg.Go(func() { serve(far, do) })
+		wg.Go(func() { wiretest.Serve(far, do.asked()) })
 		return near, nil
 	})
 	require.NoError(t, err)

@@ -94,16 +94,7 @@ func (j *job) compare(root *reports.RunWriter, hosts []*job, broken bool) int {
 	if err := s.writeDoc(doc, j.outs, options); err != nil {
 		code = worst(code, s.fail(exitBroken, "", "%v", err))
 	}
-	if c := s.stopped.get(); c != 0 {
-		code = worst(code, c)
-		fmt.Fprintf(s.err, "taillab: interrupted: %d of %d live runs were finished and are kept in %s\n", j.finished(), len(j.result.Runs), dir)
-	}
-	if j.cmd.Open && isTTY(s.Stdout) && dir != "" {
-		if err := openFile(options.ReportPath); err != nil {
-			s.note("taillab: cannot open the report: %v", err)
-		}
-	}
-	return code
+	return j.leave(code, "live runs", dir, options.ReportPath)
 }
 
 // comparison joins what the hosts found.
@@ -133,15 +124,9 @@ func (j *job) saveBoth(root *reports.RunWriter, hosts []*job, doc bothDoc, o *re
 	if err := j.bothFiles(root, hosts, doc, *o); err != nil {
 		return root.Partial(), err
 	}
-	status := reports.RunComplete
-	switch {
-	case broken:
-		status = reports.RunFailed
-	case !j.result.Complete:
-		status = reports.RunInterrupted
-	}
-	return root.Finish(reports.Manifest{Status: status, ToolVersion: j.sum.ToolVersion, Git: j.sum.Git, Host: "both",
-		Machine: j.sum.Machine, Command: j.s.command()})
+	m := j.manifest()
+	m.Status, m.Host = j.status(broken), "both"
+	return root.Finish(m)
 }
 
 func (j *job) bothFiles(root *reports.RunWriter, hosts []*job, doc bothDoc, o render.Options) error {
@@ -246,12 +231,7 @@ func (d bothDoc) text(w io.Writer, format string, o render.Options) error {
 	case "md":
 		return render.FidelityMarkdown(w, d.Both, o)
 	case "json":
-		data, err := d.Fidelity.JSON()
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(data)
-		return err
+		return writeJSON(w, d.Fidelity)
 	case "csv":
 		return render.FidelityCSV(w, d.Fidelity)
 	case "html":

@@ -311,12 +311,19 @@ func (j *job) report(broken bool) int {
 	if j.cmd.UpdateBaseline {
 		code = worst(code, j.updateBaseline())
 	}
+	return j.leave(code, "runs", dir, j.options.ReportPath)
+}
+
+// leave says what an interruption has left in a run directory, and opens its page where
+// that is asked for.
+func (j *job) leave(code int, what, dir, page string) int {
+	s := j.s
 	if c := s.stopped.get(); c != 0 {
 		code = worst(code, c)
-		fmt.Fprintf(s.err, "taillab: interrupted: %d of %d runs were finished and are kept in %s\n", j.finished(), len(j.result.Runs), dir)
+		fmt.Fprintf(s.err, "taillab: interrupted: %d of %d %s were finished and are kept in %s\n", j.finished(), len(j.result.Runs), what, dir)
 	}
 	if j.cmd.Open && isTTY(s.Stdout) && dir != "" {
-		if err := openFile(j.options.ReportPath); err != nil {
+		if err := openFile(page); err != nil {
 			s.note("taillab: cannot open the report: %v", err)
 		}
 	}

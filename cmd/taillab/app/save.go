@@ -29,13 +29,19 @@ func (j *job) save(broken bool) (string, error) {
 		return w.Partial(), err
 	}
 	m := j.manifest()
+	m.Status = j.status(broken)
+	return w.Finish(m)
+}
+
+// status is that of the run directory.
+func (j *job) status(broken bool) string {
 	switch {
 	case broken:
-		m.Status = reports.RunFailed
+		return reports.RunFailed
 	case !j.result.Complete:
-		m.Status = reports.RunInterrupted
+		return reports.RunInterrupted
 	}
-	return w.Finish(m)
+	return reports.RunComplete
 }
 
 // manifest is that of a complete run.
