@@ -270,24 +270,24 @@ func (d *drive) send(f *front, t *todo) {
 		res.Sent, res.FirstByte = d.clock.local(res.Sent), d.clock.local(res.FirstByte)
 		res.FirstToken, res.LastToken = d.clock.local(res.FirstToken), d.clock.local(res.LastToken)
 		res.Done = d.clock.local(res.Done)
-		for _, m := range res.Messages {
-			f.heard(int(a.Service), policies.Ref{ID: a.Ref.ID, Inc: m.Inc}, m)
-		}
-		if svc.inferred != nil {
-			svc.inferred.Finished(a.Ref, a.Req)
-		}
 		if visit != nil {
 			svc.elastic.left(visit, res.Outcome == policies.OK)
 		}
 		f.ended(gen, a.Slot, a.N, a.Req, res)
+		if svc.inferred != nil {
+			svc.inferred.Finished(a.Ref, a.Req)
+		}
+		for _, m := range res.Messages { // said after the attempt: else a report of idleness would seem to be older
+			f.heard(int(a.Service), policies.Ref{ID: a.Ref.ID, Inc: m.Inc}, m)
+		}
 	})
 }
 
-// probe asks a backend for its load.
+// probe asks a backend for its load, or the half that stands for it here.
 func (d *drive) probe(f *front, t *todo) {
 	a, gen := t.act, t.gen
 	d.wg.Go(func() {
-		load, ok := d.services[a.Service].at(a.Ref).Probe(d.ctx)
+		load, ok := d.services[a.Service].probe(d.ctx, a.Ref)
 		if !ok {
 			return // the front end's own timer notices
 		}
@@ -297,6 +297,13 @@ func (d *drive) probe(f *front, t *todo) {
 			}
 		})
 	})
+}
+
+func (s *service) probe(ctx context.Context, ref policies.Ref) (balance.Load, bool) {
+	if s.inferred != nil {
+		return s.inferred.Load(ref)
+	}
+	return s.at(ref).Probe(ctx)
 }
 
 // tell carries a message to a replica half: one try, nobody waits for it.

@@ -130,6 +130,25 @@ func TestTheReplicaHalfIsInferred(t *testing.T) {
 	require.Greater(t, res.Calls, uint64(500))
 }
 
+// A report of idleness comes after the end of the attempt that it follows: a policy that
+// counts its own attempts would not believe it before. Of a fleet that is idle nearly
+// always, nearly every request finds somebody in the idle queue, and nobody is probed.
+func TestInferredIdlenessIsBelieved(t *testing.T) {
+	for _, name := range []string{"jiq", "jiq-amnesia"} {
+		b := inBubble(t, cellOf(t, 3, 1, 400, 10, policy(name)), func(b *bubble) { b.d.services[0].inferred = b.d.infer(0) })
+		c, ok := b.d.fronts[0].fe.Balancer(0).(balance.Counted)
+		require.True(t, ok)
+		var s balance.Stats
+		c.Stats(&s)
+		found := map[string]uint64{}
+		for _, p := range s.Paths {
+			found[p.Name] = p.N
+		}
+		require.Greater(t, found["idle-queue"], uint64(390), "%s: %v", name, found)
+		require.Zero(t, *b.keep.col.Part().Metrics["messages_probe"])
+	}
+}
+
 // A half in the backend is told its run, its replica's number and where to report.
 func TestTheReplicaHalfRunsInTheBackend(t *testing.T) {
 	t.Parallel()

@@ -129,7 +129,9 @@ func (h *Half) Accepted(ref policies.Ref, req uint64) {
 	}
 }
 
-// Finished is an attempt that has ended; the next in the queue takes its slot.
+// Finished is an attempt that has ended; the next in the queue takes its slot. The front
+// end knows of the end before: else a report of idleness would seem to be older than the
+// attempt.
 func (h *Half) Finished(ref policies.Ref, req uint64) {
 	n := h.event(ref, balance.ReplicaEvent{Kind: balance.ReplicaFinished, Req: req}, -1)
 	if n >= h.slots(ref.ID) {
@@ -140,6 +142,20 @@ func (h *Half) Finished(ref policies.Ref, req uint64) {
 // Heard is what the front end tells the half.
 func (h *Half) Heard(ref policies.Ref, m balance.Msg) {
 	h.event(ref, balance.ReplicaEvent{Kind: balance.ReplicaHeard, Msg: &m}, 0)
+}
+
+// Load is what a probe of a replica gives: its counts are exact, as long as nobody else
+// sends there. It is false for a life that is over.
+func (h *Half) Load(ref policies.Ref) (balance.Load, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.load(ref.ID), ref.Inc == h.inc[ref.ID]
+}
+
+// load is what a replica has inside; the lock is held.
+func (h *Half) load(r uint32) balance.Load {
+	n, slots := h.in[r], h.slots(r)
+	return balance.Load{Running: min(n, slots), Queued: max(0, n-slots), Slots: slots}
 }
 
 // event tells the half and carries out what it asks for, outside the lock. It returns
@@ -166,15 +182,14 @@ func (h *Half) tell(ref policies.Ref, ev balance.ReplicaEvent, change int32) (in
 		return -1, wishes{}
 	}
 	h.in[ref.ID] += change
-	n, slots := h.in[ref.ID], h.slots(ref.ID)
 	h.last = max(h.last, h.cfg.Now(), 0)
-	h.half.Event(h.last, ref, ev, balance.Load{Running: min(n, slots), Queued: max(0, n-slots), Slots: slots}, &h.out)
+	h.half.Event(h.last, ref, ev, h.load(ref.ID), &h.out)
 	w := wishes{ref: ref, life: h.life, acts: slices.Clone(h.out.List), msgs: slices.Clone(h.out.Msgs)}
 	h.out.Reset()
 	if h.tape != nil {
 		h.trim(h.tape)
 	}
-	return n, w
+	return h.in[ref.ID], w
 }
 
 // carry carries out what a half asked for.

@@ -55,6 +55,9 @@ func TestIdleness(t *testing.T) {
 	b.Accepted(r, 2)
 	b.Finished(r, 1)
 	require.Empty(t, b.take(), "one is still inside")
+	load, ok := b.Load(r)
+	require.True(t, ok)
+	require.Equal(t, balance.Load{Running: 1, Slots: 1}, load)
 	b.Finished(r, 2)
 	require.Equal(t, []policies.Ref{r}, b.take())
 
@@ -62,6 +65,8 @@ func TestIdleness(t *testing.T) {
 	next := policies.Ref{ID: 0, Inc: 1}
 	b.Restarted(next)
 	require.Equal(t, []policies.Ref{next}, b.take())
+	_, ok = b.Load(r)
+	require.False(t, ok, "that life is over")
 	b.Accepted(next, 4)
 	b.Finished(r, 3)
 	require.Empty(t, b.take(), "it was the earlier life's")

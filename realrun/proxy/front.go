@@ -171,7 +171,7 @@ func (f *front) execute(list []todo) {
 	}
 }
 
-// probe asks a backend for its load. Silence is noticed by the front end's own timer.
+// probe asks a backend for its load, or the half that stands for it here. Silence is noticed by the front end's own timer.
 func (f *front) probe(t *todo) {
 	a := t.act
 	m := f.p.member(int(a.Service), a.Ref)
@@ -179,7 +179,7 @@ func (f *front) probe(t *todo) {
 		return
 	}
 	f.p.work.Go(func() {
-		load, ok := m.agent.Probe(f.p.ctx)
+		load, ok := f.p.probe(&a, m)
 		if !ok {
 			return
 		}
@@ -187,6 +187,13 @@ func (f *front) probe(t *todo) {
 			l.fe.Replied(now, int(a.Service), balance.ProbeID(a.Arg), a.Ref, load, &f.out)
 		})
 	})
+}
+
+func (p *Proxy) probe(a *flow.Action, m *member) (balance.Load, bool) {
+	if h := p.services[a.Service].inferred; h != nil {
+		return h.Load(a.Ref)
+	}
+	return m.agent.Probe(p.ctx)
 }
 
 // tell carries a message to a replica half: one try, nobody waits for it.
@@ -267,12 +274,6 @@ func (f *front) claim(a *attempt) (ok bool) {
 // first: then no policy tries again.
 func (f *front) ended(a *attempt, res wire.Result) {
 	q := a.q
-	for _, m := range res.Messages {
-		f.heard(int(a.service), policies.Ref{ID: a.ref.ID, Inc: m.Inc}, m)
-	}
-	if h := f.p.services[a.service].inferred; h != nil {
-		h.Finished(a.ref, q.id)
-	}
 	last := false
 	f.input(q, func(l *life, now time.Duration) {
 		if !q.open || a.over {
@@ -288,6 +289,12 @@ func (f *front) ended(a *attempt, res wire.Result) {
 	})
 	if last {
 		f.removed(int(a.service), a.ref)
+	}
+	if h := f.p.services[a.service].inferred; h != nil {
+		h.Finished(a.ref, q.id)
+	}
+	for _, m := range res.Messages { // said after the attempt: else a report of idleness would seem to be older
+		f.heard(int(a.service), policies.Ref{ID: a.ref.ID, Inc: m.Inc}, m)
 	}
 }
 

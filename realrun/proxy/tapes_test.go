@@ -157,7 +157,7 @@ func TestInferredHalf(t *testing.T) {
 		found  uint64 // of 60 requests, one at a time
 	}{
 		{"jiq", 59}, {"{name: jiq, reporting: sq, choices: 1, withdraw: true}", 59}, {"{name: retry, inner: jiq}", 59},
-		{"jiq-amnesia", 3}, // which forgets
+		{"jiq-amnesia", 59},
 	} {
 		t.Run(x.policy, func(t *testing.T) {
 			t.Parallel()

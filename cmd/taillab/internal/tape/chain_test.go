@@ -30,13 +30,14 @@ func folderOf(dir, chain string) func(int) (tape.SegmentFile, error) {
 	}
 }
 
-// chained writes the streams of a header as a chain, in pieces of a hundredth.
+// chained writes the streams of a header as a chain, in pieces of a fifth: each is a
+// segment.
 func chained(t *testing.T, dir, name string, h tape.Header, whole bool) {
 	t.Helper()
-	c, err := tape.NewChain(folderOf(dir, name), h, name, 500, 1<<30)
+	c, err := tape.NewChain(folderOf(dir, name), h, name, 700, 1<<30)
 	require.NoError(t, err)
 	for _, s := range h.Streams {
-		for n := len(s.Data)/100 + 1; len(s.Data) > 0; s.Data = s.Data[min(n, len(s.Data)):] {
+		for n := len(s.Data)/5 + 1; len(s.Data) > 0; s.Data = s.Data[min(n, len(s.Data)):] {
 			require.NoError(t, c.Piece(s.Name, s.Data[:min(n, len(s.Data))]))
 		}
 	}
