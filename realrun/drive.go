@@ -283,7 +283,8 @@ func (d *drive) send(f *front, t *todo) {
 	})
 }
 
-// probe asks a backend for its load, or the half that stands for it here.
+// probe asks a backend for its load; of one that does not tell, the half that stands for
+// it here knows.
 func (d *drive) probe(f *front, t *todo) {
 	a, gen := t.act, t.gen
 	d.wg.Go(func() {
@@ -300,10 +301,11 @@ func (d *drive) probe(f *front, t *todo) {
 }
 
 func (s *service) probe(ctx context.Context, ref policies.Ref) (balance.Load, bool) {
-	if s.inferred != nil {
+	load, ok := s.at(ref).Probe(ctx)
+	if !ok && s.inferred != nil {
 		return s.inferred.Load(ref)
 	}
-	return s.at(ref).Probe(ctx)
+	return load, ok
 }
 
 // tell carries a message to a replica half: one try, nobody waits for it.

@@ -171,7 +171,8 @@ func (f *front) execute(list []todo) {
 	}
 }
 
-// probe asks a backend for its load, or the half that stands for it here. Silence is noticed by the front end's own timer.
+// probe asks a backend for its load; of one that does not tell, the half that stands for
+// it here knows. Silence is noticed by the front end's own timer.
 func (f *front) probe(t *todo) {
 	a := t.act
 	m := f.p.member(int(a.Service), a.Ref)
@@ -190,10 +191,11 @@ func (f *front) probe(t *todo) {
 }
 
 func (p *Proxy) probe(a *flow.Action, m *member) (balance.Load, bool) {
-	if h := p.services[a.Service].inferred; h != nil {
+	load, ok := m.agent.Probe(p.ctx)
+	if h := p.services[a.Service].inferred; !ok && h != nil {
 		return h.Load(a.Ref)
 	}
-	return m.agent.Probe(p.ctx)
+	return load, ok
 }
 
 // tell carries a message to a replica half: one try, nobody waits for it.

@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"taillab/internal/await"
+	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/policies/flow"
 	"taillab/realrun/spool"
 )
 
@@ -191,4 +193,37 @@ func idleFound(t *testing.T, r *rig) (n uint64) {
 		}
 	}
 	return n
+}
+
+// Where a backend knows no probes, those of a policy are answered from the half's own
+// counts.
+func TestInferredProbes(t *testing.T) {
+	t.Parallel()
+	inside, gate := make(chan struct{}, 8), make(chan struct{})
+	url := backend(t, func(w http.ResponseWriter, in *http.Request) {
+		switch in.URL.Path {
+		case "/probe":
+			http.NotFound(w, in)
+		case "/x":
+			inside <- struct{}{}
+			<-gate
+		}
+	})
+	r := start(t, setup{policy: "jiq", service: "reporter: inferred,", targets: []string{url}})
+	open := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(open)
+	asked := func() balance.Load {
+		load, known := r.probe(&flow.Action{}, r.member(0, policies.Ref{}))
+		require.True(t, known)
+		return load
+	}
+	require.Equal(t, balance.Load{Slots: 1}, asked())
+	first, second := r.background(t.Context(), "/x", ""), r.background(t.Context(), "/x", "")
+	await.One(t, "the backend has a request", inside)
+	await.One(t, "the backend has the other", inside)
+	require.Equal(t, balance.Load{Running: 1, Queued: 1, Slots: 1}, asked())
+	open()
+	require.Equal(t, 200, await.One(t, "the answer", first))
+	require.Equal(t, 200, await.One(t, "the other answer", second))
+	require.Equal(t, balance.Load{Slots: 1}, asked())
 }
