@@ -36,6 +36,8 @@ const (
 	// settled is when a run has spent its first burst: as the worst second of the
 	// reports.
 	settled = 3 * time.Second
+	// horizon is the scenario's.
+	horizon = time.Minute
 )
 
 // TestQuotaLive runs limiters on seven redis-server processes behind 60 front ends and
@@ -112,7 +114,7 @@ func undisturbed(t *testing.T, b *strings.Builder) (wrong []string, machine repo
 		require.Equal(t, s.Policy, l.Policy)
 		lw, sw := liveTapes[cellName(l.Policy, 0)], simTapes[cellName(s.Policy, 0)]
 		out := lw.delays(onTime)
-		share := kept(settled, 60*time.Second, out)
+		share := kept(settled, horizon, out)
 		require.NotNil(t, l.LatenessP99MS)
 		busy := *l.LatenessP99MS > lateRun
 		row := func(figure, format string, sim, live float64, judged, sound bool) {
@@ -136,8 +138,8 @@ func undisturbed(t *testing.T, b *strings.Builder) (wrong []string, machine repo
 		both := func(name string) (float64, float64) { return metricOf(t, s, name), metricOf(t, l, name) }
 		x, y := both("admitted_of_ideal")
 		row("admitted of ideal", "%.4f", x, y, true, !busy)
-		worst, mean := sw.worst(settled, out)
-		liveWorst, liveMean := lw.worst(settled, out)
+		worst, mean := sw.worst(settled, horizon, out)
+		liveWorst, liveMean := lw.worst(settled, horizon, out)
 		row("worst second of every 5 s, driver on time", "%.1f", mean, liveMean, true, share >= .5)
 		row("worst second, driver on time", "%.0f", worst, liveWorst, false, false)
 		x, y = both("worst_second_rps")

@@ -109,10 +109,10 @@ func (w *witnessed) latest() (most time.Duration) {
 // block is how long a stretch is of which the worst second is taken.
 const block = 5 * time.Second
 
-// worst is the most requests that a group admitted in any second that ends after from
+// worst is the most requests that a group admitted in any second that ends in [from, to)
 // and does not touch what is left out: of the whole run, and the mean over its blocks.
 // One extreme is chance; a dozen of them are a property of the limiter.
-func (w *witnessed) worst(from time.Duration, out []span) (most, mean float64) {
+func (w *witnessed) worst(from, to time.Duration, out []span) (most, mean float64) {
 	last, of := map[uint32][]time.Duration{}, map[time.Duration]int{}
 	for _, d := range w.decisions {
 		if d.Outcome != quota.Admitted {
@@ -123,7 +123,7 @@ func (w *witnessed) worst(from time.Duration, out []span) (most, mean float64) {
 			q = q[1:]
 		}
 		last[d.Group] = q
-		if d.At >= from && !slices.ContainsFunc(out, func(s span) bool { return s.from < d.At && s.to > d.At-time.Second }) {
+		if d.At >= from && d.At < to && !slices.ContainsFunc(out, func(s span) bool { return s.from < d.At && s.to > d.At-time.Second }) {
 			of[d.At/block] = max(of[d.At/block], len(q))
 		}
 	}
