@@ -30,7 +30,7 @@ func limited(t *testing.T, requests int, limiter func() quota.Limiter, live scen
 	c.Setup.Live.Tape = true
 	c.Setup.Measure.WarmupShare = 0
 	c.Setup.Quota = &scenarios.Quota{Groups: []quota.Group{{Name: "g", Rate: 100, Burst: 20, Tenants: []uint32{0}}},
-		Cost: flow.Cost{Units: 1, Classes: 1}, Store: scenarios.Store{Shards: 2, Timeout: 5 * time.Second, Live: live}}
+		Cost: flow.Cost{Units: 1, Classes: 1}, Store: scenarios.Store{Shards: 2, Timeout: 30 * time.Second, Live: live}}
 	c.Limiter = scenarios.Limiter{Type: "test", Make: limiter}
 	return c
 }

@@ -40,7 +40,7 @@ func standing(t *testing.T, c emulator.Config, n int) []string {
 func at(urls ...string) *scenarios.Targets {
 	s := scenarios.TargetService{Name: "main", Transport: scenarios.TransportHTTP, Path: "/", Ready: "/health", HTTP: 1, Slots: 1,
 		Source:   scenarios.MemberSource{Kind: scenarios.SourceStatic},
-		Timeouts: scenarios.Timeouts{Dial: 10 * time.Second, Header: 10 * time.Second, Stall: 10 * time.Second, Total: 20 * time.Second}} // for a busy machine
+		Timeouts: scenarios.Timeouts{Dial: time.Minute, Header: time.Minute, Stall: time.Minute, Total: 2 * time.Minute}} // for a busy machine
 	for _, u := range urls {
 		s.Targets = append(s.Targets, scenarios.TargetURL{URL: u, Weight: 1, Slots: 1})
 	}
