@@ -18,9 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/realrun/await"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
 	"taillab/sim/gpu"

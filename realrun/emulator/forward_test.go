@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
 	"taillab/policies"
 	"taillab/policies/balance"
+	"taillab/realrun/await"
 	"taillab/realrun/wire"
 )
 

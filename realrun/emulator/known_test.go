@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
 	"taillab/policies/chance"
+	"taillab/realrun/await"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
 	"taillab/sim/gpu"

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"taillab/internal/await"
+	"taillab/realrun/await"
 	"taillab/realrun/kube"
 )
 

@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
 	"taillab/policies"
+	"taillab/realrun/await"
 	"taillab/realrun/wire"
 	"taillab/scenarios"
 	"taillab/workloads"

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
+	"taillab/realrun/await"
 	"taillab/realrun/wire"
 )
 

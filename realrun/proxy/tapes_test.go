@@ -9,10 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
 	"taillab/policies"
 	"taillab/policies/balance"
 	"taillab/policies/flow"
+	"taillab/realrun/await"
 	"taillab/realrun/spool"
 )
 

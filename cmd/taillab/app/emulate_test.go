@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
+	"taillab/realrun/await"
 )
 
 // emulate runs the verb, reads the URLs, asks the first for its load and stops it.

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"taillab/cmd/taillab/internal/tape"
-	"taillab/internal/await"
+	"taillab/realrun/await"
 	"taillab/reports"
 )
 

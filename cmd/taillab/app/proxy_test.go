@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
+	"taillab/realrun/await"
 	"taillab/realrun/emulator"
 	"taillab/sim/gpu"
 )

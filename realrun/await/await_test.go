@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"taillab/internal/await"
+	"taillab/realrun/await"
 )
 
 // failing is a test that notes why it failed.
