@@ -38,7 +38,7 @@ type common struct {
 // scenarioFlags is what verbs that read scenarios take.
 type scenarioFlags struct {
 	Seed    uint64   `default:"1" help:"Base seed, 0…2⁵³−1, from which the seed of each replication is derived." placeholder:"N"`
-	Seeds   int      `help:"Replications of every cell, 1…10,000; default: the scenario's." placeholder:"N"`
+	Seeds   int      `help:"Replications of every cell, 1…10,000; default: the scenario's, live measure.live.repeats." placeholder:"N"`
 	Set     []string `sep:"none" help:"Override a scenario key, e.g. fleet.replicas=32; KEY=null removes one; repeatable." placeholder:"PATH=VALUE"`
 	SkipBad skipBad  `help:"Skip unreadable trace rows, up to 5%; =all: any share."`
 }

@@ -140,14 +140,27 @@ func (c *runCmd) backends(s *session, p *scenarios.Plan) (*live, int) {
 		return nil, s.fail(exitUsage, "keep at least one of the arms", "no policy is left to drive: measure.live.arms names none of those selected")
 	}
 	p.Cells, p.Seeds = inTurns(cells), max(1, cells[0].Setup.Live.Repeats)
+	if c.Scenarios.Seeds > 0 { // the scenario's seeds are for the simulator, those of the command line for both
+		p.Seeds = c.Scenarios.Seeds
+	}
 	if !c.Common.Quiet {
 		s.note("%s", cost(p))
 		for _, line := range l.before(p) {
 			s.note("%s", line)
 		}
-		l.host.Note = func(text string) { s.note("taillab: %s", text) }
+		l.host.Note = once(func(text string) { s.note("taillab: %s", text) })
 	}
 	return l, exitOK
+}
+
+// once tells each text a single time, however many runs say it; from any goroutine.
+func once(tell func(string)) func(string) {
+	var told sync.Map
+	return func(text string) {
+		if _, known := told.LoadOrStore(text, true); !known {
+			tell(text)
+		}
+	}
 }
 
 // before is what a user must know before anything is sent: where the targets differ
