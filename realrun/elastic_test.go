@@ -196,7 +196,7 @@ func TestLiveHeldFromZero(t *testing.T) {
 	p := s.keep.col.Part()
 	require.EqualValues(t, 3, p.Completed, "%v", p.Errors)
 	// the first comes at 1 s, its replica is ready 23.5 s later and known after 0.5 s
-	require.InDelta(t, 24e3+2, *p.MaxMS, 1.1, "the three leave together")
+	require.InDelta(t, 24e3+3, *p.MaxMS, 3.1, "the three leave together, and reach its one slot in any order")
 	require.InDelta(t, 23.8, metric(t, s.keep, "held_mean_s"), 1e-3, "24, 23.8, 23.6 s")
 	require.InDelta(t, 3, metric(t, s.keep, "held_requests"), 0)
 	require.Equal(t, []int{0, 1}, []int{s.row(t, 0).Desired, s.row(t, 2).Desired})
