@@ -92,14 +92,13 @@ func (h *Hist) Record(v int64) {
 // recordAll is Record for all values.
 func (h *Hist) recordAll(values []int64) {
 	h.noteAll(values)
-	counts, mask, b := h.counts, h.mask, h.bits&63
+	counts, b := h.counts, h.bits
 	for _, v := range values {
 		if v > HistMax {
 			v = HistMax
 			h.over++
 		}
-		s := uint(bits.Len64(uint64(v)|mask)) - b - 1
-		counts[int(s<<b)+int(uint64(v)>>(s&63))]++
+		counts[indexOf(v, b)]++
 	}
 }
 

@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"math/bits"
 	"slices"
 	"time"
 )
@@ -33,14 +32,7 @@ func (g *GroupHist) Record(v int64) {
 // recordAll is Record for all values.
 func (g *GroupHist) recordAll(values []int64) {
 	g.noteAll(values)
-	pages, mask, b := g.pages, uint64(2)<<g.bits-1, g.bits&63
 	for _, v := range values {
-		s := uint(bits.Len64(uint64(v)|mask)) - b - 1
-		i := s<<b + uint(uint64(v)>>(s&63))
-		if v <= HistMax && pages[i/pageCells] != nil {
-			pages[i/pageCells][i%pageCells]++
-			continue
-		}
 		g.place(v)
 	}
 }
@@ -58,7 +50,7 @@ func (g *GroupHist) place(v int64) {
 		v = HistMax
 		g.over++
 	}
-	i := uint(indexOf(v, g.bits&63))
+	i := uint(indexOf(v, g.bits))
 	p := g.pages[i/pageCells]
 	if p == nil {
 		p = new([pageCells]uint32)

@@ -44,11 +44,9 @@ func checkProfile(profile string) result {
 		Stdin: strings.NewReader(strings.Replace(small, "demand: {lognormal: {mean: 10ms, cv: 1}}", "output: 1", 1))})
 }
 
-// Batches that are measured at a backend tell its curve, and the profile is a model.
-func TestSweptProfilesAreModels(t *testing.T) {
-	t.Parallel()
-	spec := gpu.Defaults(gpu.Affine)
-	spec.A, spec.B, spec.MaxBatch = gpu.Nanos(20*time.Millisecond), gpu.Nanos(10*time.Millisecond), 8
+// sweep measures a backend of the model by calibrate --sweep 4, which writes a profile.
+func sweep(t *testing.T, spec gpu.Spec, transport string, args ...string) (r result, profile string) {
+	t.Helper()
 	model, problems := gpu.New(spec)
 	require.Empty(t, problems)
 	f, err := emulator.Start(t.Context(), emulator.Config{Replicas: []emulator.Replica{{Model: model}}})
@@ -56,9 +54,18 @@ func TestSweptProfilesAreModels(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, f.Close()) })
 	dir := t.TempDir()
 	targets, profile := filepath.Join(dir, "targets.yaml"), filepath.Join(dir, "p.yaml")
-	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nservices: {main: {targets: ['"+f.URLs()[0]+"']}}\n"), 0o600))
-	r := call(Process{Args: []string{"calibrate", targets, "--sweep", "4", "--profile", profile}})
+	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nservices: {main: {transport: "+transport+", targets: ['"+f.URLs()[0]+"']}}\n"), 0o600))
+	r = call(Process{Args: append([]string{"calibrate", targets, "--sweep", "4", "--profile", profile}, args...)})
 	require.Equal(t, exitOK, r.code, r.err)
+	return r, profile
+}
+
+// Batches that are measured at a backend tell its curve, and the profile is a model.
+func TestSweptProfilesAreModels(t *testing.T) {
+	t.Parallel()
+	spec := gpu.Defaults(gpu.Affine)
+	spec.A, spec.B, spec.MaxBatch = gpu.Nanos(20*time.Millisecond), gpu.Nanos(10*time.Millisecond), 8
+	r, profile := sweep(t, spec, "http-json")
 	found := regexp.MustCompile(`t\(B\) = (\S+) \+ (\S+)·B`).FindStringSubmatch(r.out)
 	require.NotNil(t, found, r.out)
 	for _, text := range found[1:] { // how well it fits is the machine's: a busy one delays answers
@@ -69,8 +76,7 @@ func TestSweptProfilesAreModels(t *testing.T) {
 	text, err := os.ReadFile(profile)
 	require.NoError(t, err)
 	require.Contains(t, string(text), "bursts of requests of 16 tokens")
-	r = call(Process{Args: []string{"check", "-", "--set", "workload.input=100", "--set", "fleet.gpu=" + string(text)},
-		Stdin: strings.NewReader(strings.Replace(small, "demand: {lognormal: {mean: 10ms, cv: 1}}", "output: 1", 1))})
+	r = checkProfile(string(text))
 	require.Equal(t, exitOK, r.code, r.err)
 }
 
@@ -79,16 +85,7 @@ func TestSweptLoopsAreModels(t *testing.T) {
 	t.Parallel()
 	spec := gpu.Defaults(gpu.Tokens)
 	spec.Step, spec.Prefill, spec.Slots = gpu.Step{Base: 1e6, PerSeq: 0.2e6}, gpu.Prefill{PerToken: 20_000}, 8
-	model, problems := gpu.New(spec)
-	require.Empty(t, problems)
-	f, err := emulator.Start(t.Context(), emulator.Config{Replicas: []emulator.Replica{{Model: model}}})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, f.Close()) })
-	dir := t.TempDir()
-	targets, profile := filepath.Join(dir, "targets.yaml"), filepath.Join(dir, "p.yaml")
-	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nservices: {main: {transport: openai-chat, targets: ['"+f.URLs()[0]+"']}}\n"), 0o600))
-	r := call(Process{Args: []string{"calibrate", targets, "--sweep", "4", "--kind", "tokens", "--output", "16", "--profile", profile}})
-	require.Equal(t, exitOK, r.code, r.err)
+	r, profile := sweep(t, spec, "openai-chat", "--kind", "tokens", "--output", "16")
 	require.Equal(t, 12, strings.Count(r.out, "TPOT"))
 	p, err := scenarios.Profile(profile, "")
 	require.NoError(t, err)
