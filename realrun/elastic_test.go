@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"taillab/realrun/emulator"
 	"taillab/reports"
 	"taillab/scenarios"
+	"taillab/scenarios/scenariotest"
 	"taillab/sim/gpu"
 )
 
@@ -40,47 +40,7 @@ func elasticCell(t testing.TB, lines ...string) *scenarios.Cell {
 		"measure: {horizon: 60s, warmup: 0%, slo: {latency: 2s}}",
 		"live: {pacing: coarse}",
 	}
-	for _, l := range lines {
-		key, _, _ := strings.Cut(l, ":")
-		found := false
-		for i := range base {
-			if strings.HasPrefix(base[i], key+":") {
-				base[i], found = l, true
-			}
-		}
-		if !found {
-			base = append(base, l)
-		}
-	}
-	src := scenarios.Source{Name: "elastic.yaml", Data: []byte(strings.Join(base, "\n") + "\n")}
-	plans, ps := scenarios.Load([]scenarios.Source{src}, scenarios.Options{Catalog: scenarios.Catalog(), Seed: 1})
-	require.Empty(t, ps)
-	return plans[0].Cells[0]
-}
-
-// script asks for counts at set times.
-type script []want
-
-type want struct {
-	at    time.Duration
-	count int
-}
-
-func (s script) Desire(env *policies.Env, _ *autoscale.Metrics) autoscale.Decision {
-	d := autoscale.Decision{Count: s[0].count, Next: time.Hour}
-	for _, x := range s {
-		if x.at <= env.Now {
-			d.Count = x.count
-		} else {
-			d.Next = min(d.Next, x.at-env.Now)
-		}
-	}
-	return d
-}
-
-func scripted(c *scenarios.Cell, steps ...want) *scenarios.Cell {
-	c.Autoscalers = []scenarios.Autoscaler{{Type: "script", Make: func() autoscale.Autoscaler { return script(steps) }}}
-	return c
+	return scenariotest.Cell(t, base, lines...)
 }
 
 // site is a fleet of fake backends under a pool in virtual time.
@@ -165,8 +125,8 @@ func (s *site) row(t *testing.T, second int) reports.TimelineRow {
 // image + load + init after it was asked for, and leaves when it drains.
 func TestLiveLifeOfAReplica(t *testing.T) {
 	t.Parallel()
-	c := scripted(elasticCell(t, "fleet: {replicas: {start: 2, min: 1, max: 8}, lifecycle: {bind: 1s, image: 2s, model: {bytes: 14GB, read: 7GB/s, init: 3s}, warmup: 2s}}"),
-		want{0, 2}, want{10 * time.Second, 4}, want{30 * time.Second, 1})
+	c := scenariotest.Scripted(elasticCell(t, "fleet: {replicas: {start: 2, min: 1, max: 8}, lifecycle: {bind: 1s, image: 2s, model: {bytes: 14GB, read: 7GB/s, init: 3s}, warmup: 2s}}"),
+		scenariotest.At(0, 2), scenariotest.At(10*time.Second, 4), scenariotest.At(30*time.Second, 1))
 	s := onSite(t, c, 20*time.Millisecond, nil)
 	var ready []int
 	for _, second := range []int{18, 19, 21, 22} {
@@ -233,7 +193,7 @@ func TestLiveDrainLosesNothing(t *testing.T) {
 			c := elasticCell(t, "policies: {balance: "+policy+"}", fmt.Sprintf("frontends: {count: %d}", fronts), "reporter: inferred",
 				"workload: {arrivals: {poisson: {rate: 30/s}}, demand: 20ms}",
 				"fleet: {labels: {name: a}, replicas: {start: 4, min: 0, max: 8}, lifecycle: {bind: 1s, image: 1s, model: {bytes: 1GB, read: 1GB/s, init: 1s}, drain_grace: 30s}}")
-			s := onSite(t, scripted(c, want{0, 4}, want{5 * time.Second, 7}, want{25 * time.Second, 3}, want{40 * time.Second, 6}), 100*time.Millisecond, nil)
+			s := onSite(t, scenariotest.Scripted(c, scenariotest.At(0, 4), scenariotest.At(5*time.Second, 7), scenariotest.At(25*time.Second, 3), scenariotest.At(40*time.Second, 6)), 100*time.Millisecond, nil)
 			p := s.keep.col.Part()
 			require.Empty(t, p.Errors)
 			require.Equal(t, p.Requests, p.Completed)
@@ -255,7 +215,7 @@ func TestLiveKills(t *testing.T) {
 	t.Parallel()
 	c := elasticCell(t, "fleet: {slots: 40, replicas: {start: 4, min: 0, max: 8}, lifecycle: {drain_grace: 1s}}",
 		"workload: {arrivals: {poisson: {rate: 20/s}}, demand: 3s}")
-	s := onSite(t, scripted(c, want{0, 4}, want{20 * time.Second, 1}), 0, func(s *site) {
+	s := onSite(t, scenariotest.Scripted(c, scenariotest.At(0, 4), scenariotest.At(20*time.Second, 1)), 0, func(s *site) {
 		for _, x := range s.pods {
 			x.parallel = 3 * time.Second
 		}
@@ -335,10 +295,10 @@ func TestActuatorsLive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := scripted(elasticCell(t, "fleet: {replicas: {start: 1, min: 1, max: 3}, lifecycle: {bind: 0s, image: 0s, model: {init: 300ms}, drain_grace: 5s}}",
+			c := scenariotest.Scripted(elasticCell(t, "fleet: {replicas: {start: 1, min: 1, max: 3}, lifecycle: {bind: 0s, image: 0s, model: {init: 300ms}, drain_grace: 5s}}",
 				"discovery: {delay: 50ms}", "workload: {arrivals: {poisson: {rate: 50/s}}, demand: 5ms}", "measure: {horizon: 6s, warmup: 0%, slo: {latency: 2s}}",
 				"live: {pacing: coarse, actuator: "+key+"}", "policies: {balance: jiq}"),
-				want{0, 1}, want{time.Second, 3}, want{4 * time.Second, 1})
+				scenariotest.At(0, 1), scenariotest.At(time.Second, 3), scenariotest.At(4*time.Second, 1))
 			k := emulate(t, c)
 			p := k.col.Part()
 			require.Empty(t, p.Errors)

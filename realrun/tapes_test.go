@@ -13,6 +13,7 @@ import (
 	"taillab/policies/flow"
 	"taillab/realrun/spool"
 	"taillab/scenarios"
+	"taillab/scenarios/scenariotest"
 )
 
 // shelf is a TapeWriter in memory.
@@ -83,7 +84,7 @@ func TestTapesThatAreCut(t *testing.T) {
 // The calls of autoscalers go where all other tapes go: to the writer, and not to the
 // recorder.
 func TestTapesOfAutoscalers(t *testing.T) {
-	c := scripted(elasticCell(t, "fleet: {replicas: {start: 1, min: 1, max: 3}}", "measure: {horizon: 20s}"), want{0, 1}, want{5 * time.Second, 2})
+	c := scenariotest.Scripted(elasticCell(t, "fleet: {replicas: {start: 1, min: 1, max: 3}}", "measure: {horizon: 20s}"), scenariotest.At(0, 1), scenariotest.At(5*time.Second, 2))
 	to := &shelf{}
 	s := onSite(t, c, 20*time.Millisecond, func(s *site) { s.d.spool = spool.New(to, spool.WaitingBytes, nil) })
 	require.Empty(t, s.keep.tapes)

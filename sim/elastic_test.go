@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"taillab/policies/chance"
 	"taillab/reports"
 	"taillab/scenarios"
+	"taillab/scenarios/scenariotest"
 )
 
 // elasticCell loads a scenario whose fleet changes its size: lines replace those of the
@@ -29,22 +29,7 @@ func elasticCell(t testing.TB, lines ...string) *scenarios.Cell {
 		"policies: {balance: least-outstanding}",
 		"measure: {horizon: 120s, slo: {latency: 2s}, tape: on}",
 	}
-	for _, l := range lines {
-		key, _, _ := strings.Cut(l, ":")
-		found := false
-		for i := range base {
-			if strings.HasPrefix(base[i], key+":") {
-				base[i], found = l, true
-			}
-		}
-		if !found {
-			base = append(base, l)
-		}
-	}
-	src := scenarios.Source{Name: "elastic.yaml", Data: []byte(strings.Join(base, "\n") + "\n")}
-	plans, ps := scenarios.Load([]scenarios.Source{src}, scenarios.Options{Catalog: scenarios.Catalog(), Seed: 1})
-	require.Empty(t, ps)
-	return plans[0].Cells[0]
+	return scenariotest.Cell(t, base, lines...)
 }
 
 // run simulates one replication of a cell and hands its lab over for a look inside.
@@ -66,31 +51,6 @@ func value(t testing.TB, c *reports.Collector, name string) float64 {
 	return *v
 }
 
-// script asks for counts at set times.
-type script []step
-
-type step struct {
-	at    time.Duration
-	count int
-}
-
-func (s script) Desire(env *policies.Env, _ *autoscale.Metrics) autoscale.Decision {
-	d := autoscale.Decision{Count: s[0].count, Next: time.Hour}
-	for _, x := range s {
-		if x.at <= env.Now {
-			d.Count = x.count
-		} else {
-			d.Next = min(d.Next, x.at-env.Now)
-		}
-	}
-	return d
-}
-
-func scripted(c *scenarios.Cell, steps ...step) *scenarios.Cell {
-	c.Autoscalers = []scenarios.Autoscaler{{Type: "script", Make: func() autoscale.Autoscaler { return script(steps) }}}
-	return c
-}
-
 // TestLifeOfAReplica follows the counts: a replica is ready bind + image + load + init
 // + warm-up after it was asked for, and those that load share the network.
 func TestLifeOfAReplica(t *testing.T) {
@@ -104,7 +64,7 @@ func TestLifeOfAReplica(t *testing.T) {
 	} {
 		c := elasticCell(t, "fleet: {replicas: {start: 2, min: 1, max: 8}, lifecycle: {bind: 1s, image: 2s, model: {bytes: 14GB, read: 7GB/s, init: 3s"+x.network+"}, warmup: 2s}}",
 			"workload: {arrivals: {poisson: {rate: 5/s}}, demand: 1ms}", "measure: {horizon: 60s}")
-		_, col, k := runElastic(t, scripted(c, step{0, 2}, step{10 * time.Second, 4}, step{30 * time.Second, 1}), 0)
+		_, col, k := runElastic(t, scenariotest.Scripted(c, scenariotest.At(0, 2), scenariotest.At(10*time.Second, 4), scenariotest.At(30*time.Second, 1)), 0)
 		var ready []int
 		for _, row := range k.rows[17:24] { // rows stand at 1, 2 … s
 			ready = append(ready, row.Replicas)
@@ -121,7 +81,7 @@ func TestLifeOfAReplica(t *testing.T) {
 func TestGPUSeconds(t *testing.T) {
 	t.Parallel()
 	c := elasticCell(t, "measure: {horizon: 100s, warmup: 0%}", "workload: {arrivals: {constant: {rate: 10/s}}, demand: 1ms}")
-	_, col, _ := runElastic(t, scripted(c, step{0, 8}, step{20 * time.Second, 12}, step{60 * time.Second, 3}), 0)
+	_, col, _ := runElastic(t, scenariotest.Scripted(c, scenariotest.At(0, 8), scenariotest.At(20*time.Second, 12), scenariotest.At(60*time.Second, 3)), 0)
 	// 8 until 21 s, 12 until 60 s, then 3; the window lies between the first arrival at
 	// 0.1 s and the last, at 99.9 s
 	want := 8*(21-0.1) + 12*39.0 + 3*(99.9-60)
@@ -180,7 +140,7 @@ func TestDrainLosesNothing(t *testing.T) {
 			c := elasticCell(t, "policies: {balance: "+policy+"}", "frontends: {count: 3}", "discovery: {delay: 2s, jitter: 1s}",
 				"fleet: {labels: {name: a}, replicas: {start: 8, min: 0, max: 16}, lifecycle: {bind: 1s, image: 2s, model: {bytes: 14GB, read: 7GB/s, init: 3s}, drain_grace: 60s}}",
 				"network: {request: {delay: 5ms}, response: {delay: 5ms}, report: {delay: 1ms}, probe: {delay: 1ms}, ask: {delay: 1ms}}")
-			l, col, _ := runElastic(t, scripted(c, step{0, 8}, step{20 * time.Second, 14}, step{50 * time.Second, 6}, step{70 * time.Second, 12}, step{90 * time.Second, 7}), 0)
+			l, col, _ := runElastic(t, scenariotest.Scripted(c, scenariotest.At(0, 8), scenariotest.At(20*time.Second, 14), scenariotest.At(50*time.Second, 6), scenariotest.At(70*time.Second, 12), scenariotest.At(90*time.Second, 7)), 0)
 			p := col.Part()
 			require.Empty(t, p.Errors)
 			require.Zero(t, value(t, col, "killed_requests"))
@@ -200,8 +160,8 @@ func TestNothingIsSentToOneThatDrains(t *testing.T) {
 		}
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			c := scripted(elasticCell(t, "policies: {balance: "+e.Name+"}", "discovery: {delay: 1s}",
-				"workload: {arrivals: {poisson: {rate: 20/s}}, demand: 10ms}"), step{0, 8}, step{40 * time.Second, 3})
+			c := scenariotest.Scripted(elasticCell(t, "policies: {balance: "+e.Name+"}", "discovery: {delay: 1s}",
+				"workload: {arrivals: {poisson: {rate: 20/s}}, demand: 10ms}"), scenariotest.At(0, 8), scenariotest.At(40*time.Second, 3))
 			k := &keep{}
 			l, err := newLab(0, &scenarios.Run{Cell: c, Seed: chance.RunSeed(1, 0)}, k, Host{})
 			require.NoError(t, err)
@@ -273,15 +233,15 @@ func TestScalingStorm(t *testing.T) {
 	t.Parallel()
 	for seed := range 12 {
 		dice := rand.New(rand.NewPCG(uint64(seed), 1))
-		var steps []step
+		var steps []scenariotest.Step
 		for at := time.Duration(0); at < 100*time.Second; at += time.Duration(dice.IntN(4000)) * time.Millisecond {
-			steps = append(steps, step{at, 1 + dice.IntN(16)})
+			steps = append(steps, scenariotest.At(at, 1+dice.IntN(16)))
 		}
 		c := elasticCell(t, fmt.Sprintf("policies: {balance: %s}", []string{"p2c", "jiq-amnesia", "least-outstanding"}[seed%3]), "frontends: {count: 2}",
 			"discovery: {delay: 500ms, jitter: 500ms, detect: health, period: 1s}", "network: {request: {delay: 1ms}}",
 			"fleet: {replicas: {start: 8, min: 1, max: 16}, reclaim: {rate: 200/h, notice: 1s, batch: 0.3}, "+
 				"lifecycle: {bind: 300ms, image: 200ms, model: {bytes: 7GB, read: 7GB/s, network: 14GB/s, init: 1s}, drain_grace: 5s}}")
-		l, col, _ := runElastic(t, scripted(c, steps...), seed)
+		l, col, _ := runElastic(t, scenariotest.Scripted(c, steps...), seed)
 		p := col.Part()
 		sum := p.Completed
 		for _, n := range p.Errors {
@@ -295,7 +255,7 @@ func TestScalingStorm(t *testing.T) {
 				wanted++
 			}
 		}
-		require.Equal(t, steps[len(steps)-1].count, wanted)
+		require.Equal(t, steps[len(steps)-1].Count, wanted)
 		for _, p := range e.loading.pods {
 			require.Equal(t, autoscale.Loading, e.pods[p.r].phase, "nobody loads who is gone")
 		}
@@ -325,7 +285,7 @@ func TestElasticRepeats(t *testing.T) {
 func TestCrashOfAFrontEnd(t *testing.T) {
 	t.Parallel()
 	c := elasticCell(t, "frontends: {count: 2}", "faults: [{at: 60s, for: 1s, target: {frontend: 0}, kind: crash}]")
-	l, col, _ := runElastic(t, scripted(c, step{0, 8}, step{20 * time.Second, 12}, step{40 * time.Second, 6}), 0)
+	l, col, _ := runElastic(t, scenariotest.Scripted(c, scenariotest.At(0, 8), scenariotest.At(20*time.Second, 12), scenariotest.At(40*time.Second, 6)), 0)
 	p := col.Part()
 	require.Zero(t, p.Errors["refused"]+p.Errors["reset"]+p.Errors["no_replica"], "%v", p.Errors)
 	require.Positive(t, p.Errors["lost"])
